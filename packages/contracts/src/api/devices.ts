@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import { RevocationReason } from '../changes.ts'
+import { DeviceState } from '../device-state.ts'
+import { errorCodes } from '../errors.ts'
+import { Name, ProfileName } from '../identity.ts'
+import { Instant } from './paging.ts'
+
+export const Certificate = z
+  .object({
+    serial: z.string(),
+    device: Name,
+    issuer: z.string(),
+    fingerprint: z.string(),
+    state: z.enum(['active', 'superseded', 'revoked']),
+    notBefore: Instant,
+    notAfter: Instant,
+    revokedAt: Instant.nullable(),
+    revocationReason: RevocationReason.nullable(),
+  })
+  .meta({ id: 'Certificate' })
+export type Certificate = z.infer<typeof Certificate>
+
+export const Device = z
+  .object({
+    id: Name,
+    fleet: Name,
+    group: Name,
+    policy: Name,
+    profile: ProfileName,
+    state: DeviceState,
+    attributes: z.record(z.string(), z.string()),
+    keyFingerprint: z.string(),
+    enrolledAt: Instant,
+    stateAt: Instant,
+    connected: z.boolean(),
+    node: z.string().nullable(),
+    connectedAt: Instant.nullable(),
+    seenAt: Instant.nullable(),
+  })
+  .meta({ id: 'Device' })
+export type Device = z.infer<typeof Device>
+
+export const RevokeRequest = z
+  .strictObject({ reason: RevocationReason.default('unspecified') })
+  .meta({ id: 'RevokeRequest' })
+export type RevokeRequest = z.infer<typeof RevokeRequest>
+
+export const AcceptedRevocation = z.object({ revocation: z.string(), at: Instant }).meta({ id: 'AcceptedRevocation' })
+export type AcceptedRevocation = z.infer<typeof AcceptedRevocation>
+
+export const Revocation = z
+  .object({
+    revocation: z.string(),
+    device: Name,
+    reason: RevocationReason,
+    at: Instant,
+    complete: z.boolean().describe('every broker node that may hold a session has answered'),
+    nodes: z.array(z.object({ node: z.string(), connectionsClosed: z.int(), sessionPurged: z.boolean(), at: Instant })),
+  })
+  .meta({ id: 'Revocation' })
+export type Revocation = z.infer<typeof Revocation>
+
+export const TelemetryMessage = z
+  .object({
+    topic: z.string(),
+    payload: z.string(),
+    encoding: z.enum(['utf8', 'base64']).describe('base64 where the payload is not UTF-8'),
+    qos: z.int(),
+    receivedAt: Instant,
+  })
+  .meta({ id: 'TelemetryMessage' })
+export type TelemetryMessage = z.infer<typeof TelemetryMessage>
+
+export const Refusal = z
+  .object({
+    code: z.enum(errorCodes),
+    address: z.string(),
+    detail: z.string(),
+    alert: z.boolean(),
+    count: z.int(),
+    firstAt: Instant,
+    lastAt: Instant,
+  })
+  .meta({ id: 'Refusal' })
+export type Refusal = z.infer<typeof Refusal>
+
+export const Fleet = z.object({ name: Name, createdAt: Instant }).meta({ id: 'Fleet' })
+export type Fleet = z.infer<typeof Fleet>
+
+export const CreateFleetRequest = z.strictObject({ name: Name }).meta({ id: 'CreateFleetRequest' })
+export type CreateFleetRequest = z.infer<typeof CreateFleetRequest>
