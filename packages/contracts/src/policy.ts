@@ -6,6 +6,7 @@ import { ByteSize } from './units.ts'
 
 const variables = ['fleet', 'group', 'device', 'serial'] as const
 type Variables = Record<(typeof variables)[number], string>
+const variable = new RegExp(`\\$\\{(${variables.join('|')})\\}`, 'g')
 
 const FilterTemplate = z
   .string()
@@ -14,7 +15,7 @@ const FilterTemplate = z
     message: 'is not a topic filter',
   })
   .refine((template) => !template.startsWith('$') || template.startsWith('${'), { message: '$-topics are closed' })
-  .refine((template) => [...template.matchAll(/\$\{([^}]*)\}?/g)].every(([, name]) => isVariable(name)), {
+  .refine((template) => !template.replaceAll(variable, '').includes('${'), {
     message: `knows only the variables ${variables.map((name) => `\${${name}}`).join(' ')}`,
   })
 
@@ -153,13 +154,9 @@ export function compilePolicy(policy: Policy, identity: Identity & { serial: str
   }
 }
 
-function isVariable(name: string | undefined): boolean {
-  return variables.includes(name as keyof Variables)
-}
-
 // Names and serials have no /, + or #, so a filled template keeps its levels.
 function fill(template: string, values: Variables): string {
-  return template.replaceAll(/\$\{(fleet|group|device|serial)\}/g, (_, name: keyof Variables) => values[name])
+  return template.replaceAll(variable, (_, name: keyof Variables) => values[name])
 }
 
 // Nearly every filter is a prefix and `#`: that case is two string comparisons.
