@@ -1,0 +1,134 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openTestDb } from '@muster/db/testing'
+import { connect, type DeviceStore, enrol, memoryStore } from '@muster/device'
+import type { IClientOptions, MqttClient } from 'mqtt'
+import { type Answer, call, type CallOptions } from './http.ts'
+import { freePorts, type RunningProcess, root, startProcess } from './process.ts'
+import { waitFor } from './wait.ts'
+
+type Role = 'provisioner' | 'broker'
+
+export interface EnrolledDevice {
+  id: string
+  claim: string
+  store: DeviceStore
+  connect(options?: Partial<IClientOptions>): Promise<MqttClient>
+}
+
+/** The whole platform: real processes, a database of its own, free ports, a data directory that is removed at the end. */
+export interface Stack extends AsyncDisposable {
+  data: string
+  ports: { api: number; pki: number; mqtt: number; provisionerMetrics: number; brokerMetrics: number }
+  ca: string
+  token: string
+  /** The database as its owner, for looking into tables. */
+  query: Awaited<ReturnType<typeof openTestDb>>['query']
+  /** As the operator; throws nothing, the test looks at the status. */
+  api(path: string, options?: Partial<CallOptions>): Promise<Answer>
+  createClaim(request?: Record<string, unknown>): Promise<string>
+  enrolDevice(id: string, claim?: Record<string, unknown>): Promise<EnrolledDevice>
+  start(role: Role, extra?: NodeJS.ProcessEnv): Promise<RunningProcess>
+  process(role: Role): RunningProcess
+  /** SIGKILL, then a new process on the same ports. */
+  crash(role: Role): Promise<void>
+}
+
+export async function startStack(): Promise<Stack> {
+  const database = await openTestDb()
+  const data = await mkdtemp(join(tmpdir(), 'muster-e2e-'))
+  const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
+  const ports = { api, pki, mqtt, provisionerMetrics, brokerMetrics }
+  const processes = new Map<Role, RunningProcess>()
+  const claimFile = join(data, 'broker.claim')
+
+  const env = (role: Role): NodeJS.ProcessEnv => ({
+    PATH: process.env['PATH'],
+    MUSTER_DATA: data,
+    MUSTER_HOST: '127.0.0.1',
+    MUSTER_API_PORT: String(api),
+    MUSTER_PKI_PORT: String(pki),
+    MUSTER_MQTT_PORT: String(mqtt),
+    MUSTER_LOG_LEVEL: 'info',
+    ...(role === 'provisioner'
+      ? {
+          MUSTER_PROVISIONER_METRICS_PORT: String(provisionerMetrics),
+          MUSTER_DATABASE_URL: database.as('muster_provisioner'),
+        }
+      : {
+          MUSTER_BROKER_METRICS_PORT: String(brokerMetrics),
+          MUSTER_DATABASE_URL: database.as('muster_broker'),
+          MUSTER_API_URL: `https://localhost:${api}`,
+          MUSTER_CLAIM_FILE: claimFile,
+        }),
+  })
+
+  const ready = async (role: Role, child: RunningProcess) => {
+    const port = role === 'provisioner' ? provisionerMetrics : brokerMetrics
+    await waitFor(
+      `${role} ready`,
+      async () => {
+        if (child.child.exitCode !== null) return 'ended'
+        return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok
+      },
+      { timeoutMs: 30_000 },
+    )
+    if (child.child.exitCode !== null) throw new Error(`${role} ended:\n${child.output()}`)
+  }
+
+  const stack: Stack = {
+    data,
+    ports,
+    ca: '',
+    token: '',
+    query: database.query,
+    api: (path, options = {}) => call({ port: api, ca: stack.ca, token: stack.token, path, ...options }),
+    async createClaim(request = {}) {
+      const answer = await stack.api('/v1/claims', { body: request })
+      if (answer.status !== 201) throw new Error(`no claim: ${answer.text}`)
+      return answer.json.claim
+    },
+    async enrolDevice(id, request = {}) {
+      const claim = await stack.createClaim({ device: id, ...request })
+      const store = memoryStore()
+      await enrol({ url: `https://localhost:${api}`, claim, store })
+      return { id, claim, store, connect: (options = {}) => connect({ store, reconnectPeriod: 0, ...options }) }
+    },
+    async start(role, extra = {}) {
+      const entry = join(root, 'packages', role, 'src/main.ts')
+      const child = startProcess(process.execPath, [entry], { env: { ...env(role), ...extra }, ipc: true })
+      processes.set(role, child)
+      await ready(role, child)
+      return child
+    },
+    process(role) {
+      const child = processes.get(role)
+      if (!child) throw new Error(`${role} was not started`)
+      return child
+    },
+    async crash(role) {
+      await stack.process(role).kill()
+      await stack.start(role)
+    },
+    async [Symbol.asyncDispose]() {
+      await processes.get('broker')?.[Symbol.asyncDispose]()
+      await processes.get('provisioner')?.[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+
+  try {
+    await stack.start('provisioner')
+    stack.ca = await readFile(join(data, 'ca/root.crt'), 'utf8')
+    stack.token = (await readFile(join(data, 'operator-token'), 'utf8')).trim()
+    const claim = await stack.createClaim({ fleet: 'muster', group: 'brokers', profile: 'server', device: 'broker-1' })
+    await writeFile(claimFile, claim, { mode: 0o600 })
+    await stack.start('broker')
+    return stack
+  } catch (error) {
+    await stack[Symbol.asyncDispose]()
+    throw error
+  }
+}

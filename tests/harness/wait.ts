@@ -1,0 +1,20 @@
+/** Asks until the answer is truthy. @throws the last error, or one that names what was waited for */
+export async function waitFor<T>(
+  what: string,
+  ask: () => Promise<T> | T,
+  { timeoutMs = 10_000, everyMs = 20 }: { timeoutMs?: number; everyMs?: number } = {},
+): Promise<NonNullable<T>> {
+  const end = performance.now() + timeoutMs
+  let last: unknown
+  while (performance.now() < end) {
+    try {
+      const answer = await ask()
+      if (answer) return answer
+      last = undefined
+    } catch (error) {
+      last = error
+    }
+    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  }
+  throw new Error(`waited ${timeoutMs} ms in vain: ${what}`, { cause: last })
+}
