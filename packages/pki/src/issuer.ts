@@ -1,0 +1,27 @@
+import type { X509Certificate } from 'node:crypto'
+
+/** The half of a key that stays inside its store. */
+export interface Signer {
+  /** SubjectPublicKeyInfo, DER. */
+  spki: Buffer
+  /** Signs with the algorithm that `signatureAlgorithmFor` names for the key; ECDSA as DER. */
+  sign(bytes: Uint8Array): Promise<Buffer>
+}
+
+/** Where relying parties find what belongs to an issuer; goes into every certificate. */
+export interface IssuerUrls {
+  crl?: readonly string[]
+  caIssuers?: readonly string[]
+  ocsp?: readonly string[]
+}
+
+/** An issuing CA that is ready to sign. */
+export interface Issuer {
+  name: string
+  certificate: X509Certificate
+  /** This CA up to, but not including, the root. */
+  chain: X509Certificate[]
+  root: X509Certificate
+  urls?: IssuerUrls
+  sign: Signer['sign']
+}
