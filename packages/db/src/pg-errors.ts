@@ -1,0 +1,35 @@
+import pg from 'pg'
+
+const networkCodes = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT']
+const lostMessage =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded|timeout expired)/
+
+/** The error and its causes: drizzle wraps what `pg` throws. */
+function* chain(error: unknown): Generator<Error> {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth += 1) yield at
+}
+
+function findDatabaseError(error: unknown): pg.DatabaseError | undefined {
+  return chain(error).find((at) => at instanceof pg.DatabaseError)
+}
+
+function hasCode(error: unknown, code: string, constraint?: string): boolean {
+  const found = findDatabaseError(error)
+  return found?.code === code && (constraint === undefined || found.constraint === constraint)
+}
+
+export const isUniqueViolation = (error: unknown, constraint?: string) => hasCode(error, '23505', constraint)
+export const isForeignKeyViolation = (error: unknown, constraint?: string) => hasCode(error, '23503', constraint)
+export const isCheckViolation = (error: unknown, constraint?: string) => hasCode(error, '23514', constraint)
+export const isInsufficientPrivilege = (error: unknown) => hasCode(error, '42501')
+/** Nothing is wrong with the transaction but its company: it may be run again as it is. */
+export const isSerializationFailure = (error: unknown) => hasCode(error, '40001') || hasCode(error, '40P01')
+
+/** The server is away, going, or out of room: nothing is wrong with the statement. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const code = findDatabaseError(error)?.code
+  if (code) return code.startsWith('08') || code.startsWith('57P') || code.startsWith('53')
+  return chain(error).some(
+    (at) => networkCodes.includes((at as NodeJS.ErrnoException).code ?? '') || lostMessage.test(at.message),
+  )
+}
