@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { openTestDb } from '@muster/db/testing'
 import { connect, type DeviceStore, enrol, memoryStore } from '@muster/device'
 import type { IClientOptions, MqttClient } from 'mqtt'
-import { type Answer, call, type CallOptions } from './http.ts'
+import { type Answer, type CallOptions, call } from './http.ts'
 import { freePorts, type RunningProcess, root, startProcess } from './process.ts'
 import { waitFor } from './wait.ts'
 
@@ -44,7 +44,7 @@ export async function startStack(): Promise<Stack> {
   const claimFile = join(data, 'broker.claim')
 
   const env = (role: Role): NodeJS.ProcessEnv => ({
-    PATH: process.env['PATH'],
+    PATH: process.env.PATH,
     MUSTER_DATA: data,
     MUSTER_HOST: '127.0.0.1',
     MUSTER_API_PORT: String(api),
