@@ -8,7 +8,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { credentialsOf, openTls, sendConnect, type TlsCredentials } from './harness/raw-mqtt.ts'
 import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
-import { waitFor } from './harness/wait.ts'
+import { nextEvent, waitFor } from './harness/wait.ts'
 
 let stack: Stack
 let attacker: EnrolledDevice
@@ -71,7 +71,7 @@ describe('publishing', () => {
 
   test('closes the connection of an MQTT 3.1.1 client, which knows no reason codes', async () => {
     const client = await attacker.connect({ protocolVersion: 4 })
-    const closed = once(client, 'close')
+    const closed = nextEvent(client, 'close')
     client.publish(`${of('victim')}/telemetry`, 'evil', { qos: 1 })
     await closed
     await client.endAsync(true)
@@ -210,7 +210,7 @@ describe('the client id', () => {
 
   test('one session per device: the newest connection wins', async () => {
     const first = await attacker.connect()
-    const closed = once(first, 'close')
+    const closed = nextEvent(first, 'close')
     const second = await attacker.connect()
     await closed
     expect(second.connected).toBe(true)
@@ -342,7 +342,7 @@ describe('hostile clients', () => {
 
   test('a packet of 1 MB is cut off', async () => {
     const client = await attacker.connect()
-    const closed = once(client, 'close')
+    const closed = nextEvent(client, 'close')
     client.publish(`${of('attacker')}/telemetry`, Buffer.alloc(1_048_576), { qos: 1 })
     await closed
     await client.endAsync(true)

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import type { MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTls, sendConnect } from './harness/raw-mqtt.ts'
 import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
-import { waitFor } from './harness/wait.ts'
+import { nextEvent, waitFor } from './harness/wait.ts'
 
 let stack: Stack
 beforeAll(async () => {
@@ -35,11 +34,11 @@ const refused = async (device: EnrolledDevice) => {
 test('revoking closes the connection, says why, and leaves a receipt', async () => {
   const device = await stack.enrolDevice('out-1')
   const client = await device.connect({ protocolVersion: 5 })
-  const told = once(client, 'disconnect')
-  const closed = once(client, 'close')
+  const told = nextEvent(client, 'disconnect')
+  const closed = nextEvent(client, 'close')
   const revocation = await revoke('out-1')
   await closed
-  expect((await told)[0]).toMatchObject({ cmd: 'disconnect', reasonCode: 0x98 })
+  expect(await told).toMatchObject({ cmd: 'disconnect', reasonCode: 0x98 })
   expect(await receiptOf(revocation)).toMatchObject({
     device: 'out-1',
     reason: 'keyCompromise',
@@ -94,7 +93,7 @@ describe('suspended', () => {
   test('is out until resumed', async () => {
     const device = await stack.enrolDevice('pause-1')
     const client = await device.connect()
-    const closed = once(client, 'close')
+    const closed = nextEvent(client, 'close')
     expect((await stack.api('/v1/devices/pause-1/suspend', { method: 'POST' })).status).toBe(200)
     await closed
     expect(await refused(device)).toBe(true)

@@ -24,7 +24,7 @@ export interface Stack extends AsyncDisposable {
   ca: string
   token: string
   /** The database as its owner, for looking into tables. */
-  query: Awaited<ReturnType<typeof openTestDb>>['query']
+  query(sql: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>
   /** As the operator; throws nothing, the test looks at the status. */
   api(path: string, options?: Partial<CallOptions>): Promise<Answer>
   createClaim(request?: Record<string, unknown>): Promise<string>
@@ -82,7 +82,7 @@ export async function startStack(): Promise<Stack> {
     ports,
     ca: '',
     token: '',
-    query: database.query,
+    query: (sql, values) => database.db.$client.query(sql, values),
     api: (path, options = {}) => call({ port: api, ca: stack.ca, token: stack.token, path, ...options }),
     async createClaim(request = {}) {
       const answer = await stack.api('/v1/claims', { body: request })

@@ -18,3 +18,18 @@ export async function waitFor<T>(
   }
   throw new Error(`waited ${timeoutMs} ms in vain: ${what}`, { cause: last })
 }
+
+/** The first argument of the next `name` event. Ask before the cause: events that were are missed. */
+export function nextEvent<T = unknown>(
+  emitter: { once(name: string, listener: (value: T) => void): unknown },
+  name: string,
+  timeoutMs = 10_000,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no ${name} event in ${timeoutMs} ms`)), timeoutMs)
+    emitter.once(name, (value) => {
+      clearTimeout(timer)
+      resolve(value)
+    })
+  })
+}
