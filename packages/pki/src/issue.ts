@@ -10,7 +10,7 @@ import { createSerial } from './certificate/serial.ts'
 import { type Der, encodeDer } from './der/writer.ts'
 import { certificateFingerprint, keyFingerprint } from './fingerprint.ts'
 import type { Issuer } from './issuer.ts'
-import { requireAllowedKey } from './keys/require-allowed-key.ts'
+import { requireAllowedSpki } from './keys/require-allowed-key.ts'
 import { encodePem } from './pem.ts'
 import { maxHosts, maxValidityMs, profiles } from './profiles.ts'
 import { type SignatureAlgorithm, signatureAlgorithmFor } from './signatures.ts'
@@ -47,7 +47,7 @@ export async function issueCertificate(issuer: Issuer, request: CertificateReque
   const template = templateOf(issuer)
   requireInsideProfile(identity, trustDomain, hosts)
   requireDates(notBefore, notAfter, template.notAfter)
-  const publicKey = requireAllowedKey(request.spki)
+  requireAllowedSpki(request.spki)
   const serial = createSerial()
   const uri = spiffeId(trustDomain, identity)
 
@@ -72,7 +72,7 @@ export async function issueCertificate(issuer: Issuer, request: CertificateReque
     template.algorithm,
   )
   const der = encodeSigned(tbs, template.algorithm, await issuer.sign(tbs))
-  const expected = { serial: serial.toString('hex'), identity, uri, hosts, publicKey, notBefore, notAfter }
+  const expected = { serial: serial.toString('hex'), identity, uri, hosts, spki: request.spki, notBefore, notAfter }
   requireAsRequested(der, issuer.certificate, template.publicKey, expected)
 
   return {

@@ -1,9 +1,9 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject, sign } from 'node:crypto'
 import { join } from 'node:path'
 import type { Signer } from '../issuer.ts'
 import { decryptKey, encryptKey } from '../keys/encrypted-key.ts'
 import { generateKey } from '../keys/generate.ts'
-import { signBytes } from '../signatures.ts'
+import { signatureAlgorithmFor } from '../signatures.ts'
 import { CaError } from './ca-error.ts'
 import { readIfPresent, writeOnce } from './durable-file.ts'
 
@@ -17,9 +17,10 @@ export interface KeyStore {
 
 /** A signer over a key in this process' memory. */
 export function keySigner(privateKey: KeyObject): Signer {
+  const { hash } = signatureAlgorithmFor(privateKey)
   return {
     spki: createPublicKey(privateKey).export({ type: 'spki', format: 'der' }),
-    sign: async (bytes) => signBytes(bytes, privateKey),
+    sign: async (bytes) => sign(hash, bytes, privateKey),
   }
 }
 

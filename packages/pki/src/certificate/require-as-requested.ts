@@ -3,13 +3,14 @@ import { isIP } from 'node:net'
 import type { Identity } from '@muster/contracts'
 import { profiles } from '../profiles.ts'
 import { addressBytes } from './address.ts'
+import { readCertificateParts } from './read.ts'
 
 export interface ExpectedCertificate {
   serial: string
   identity: Identity
   uri: string
   hosts: readonly string[]
-  publicKey: KeyObject
+  spki: Uint8Array
   notBefore: Date
   notAfter: Date
 }
@@ -26,7 +27,7 @@ export function requireAsRequested(
   const agreement: Record<string, boolean> = {
     signature: certificate.verify(issuerKey),
     issuer: certificate.checkIssued(issuer),
-    key: certificate.publicKey.equals(expected.publicKey),
+    key: certificate.publicKey.type === 'public' && readCertificateParts(der).spki.equals(expected.spki),
     serial: certificate.serialNumber.toLowerCase() === expected.serial,
     subject: certificate.subject === `CN=${identity.device}\nOU=${identity.group}\nO=${identity.fleet}`,
     subjectAltName: certificate.subjectAltName === [`URI:${expected.uri}`, ...hosts.map(describeHost)].join(', '),

@@ -75,9 +75,11 @@ function objectIdentifierContent(dotted: string): number[] {
 export function time(at: Date): Der {
   const year = at.getUTCFullYear()
   if (!(year >= 0 && year <= 9999)) throw new RangeError('the date cannot be written into a certificate')
-  const digits = `${at.toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`
-  if (year >= 1950 && year < 2050) return tagged(0x17, [Buffer.from(digits.slice(2), 'latin1')])
-  return tagged(0x18, [Buffer.from(digits, 'latin1')])
+  const text = at.toISOString()
+  const digits = `${text.slice(0, 4)}${text.slice(5, 7)}${text.slice(8, 13)}${text.slice(14, 16)}${text.slice(17, 19)}Z`
+  const content = Buffer.from(digits.replace('T', ''), 'latin1')
+  if (year >= 1950 && year < 2050) return tagged(0x17, [content.subarray(2)])
+  return tagged(0x18, [content])
 }
 
 export function encodeDer(value: Der): Buffer {

@@ -3,6 +3,7 @@ import { MusterError } from '@muster/contracts'
 import { oids } from '../der/oids.ts'
 import { DerError, readDer } from '../der/reader.ts'
 import { encodeDer, nullValue, objectIdentifier, sequence } from '../der/writer.ts'
+import { encodePem } from '../pem.ts'
 import { isWeakEd25519Point } from './weak-ed25519.ts'
 import { requireSoundModulus } from './weak-rsa.ts'
 
@@ -26,6 +27,17 @@ const judges: Record<string, (keyBits: Buffer) => void> = {
  * @throws MusterError `key-not-allowed`
  */
 export function requireAllowedKey(spki: Uint8Array): KeyObject {
+  requireAllowedSpki(spki)
+  try {
+    // As PEM: given DER, Node 24 finds out what it was handed through two exceptions, which takes longer than to read the key.
+    return createPublicKey(encodePem('PUBLIC KEY', spki))
+  } catch (error) {
+    throw refuse('the public key is not valid', error)
+  }
+}
+
+/** The same rule without the arithmetic: whether an EC point is on its curve shows when the key is used. */
+export function requireAllowedSpki(spki: Uint8Array): void {
   try {
     const { algorithm, keyBits } = readDer(spki, 0x30, (info) => ({
       algorithm: info.element(0x30).raw.toString('hex'),
@@ -34,11 +46,9 @@ export function requireAllowedKey(spki: Uint8Array): KeyObject {
     const judge = judges[algorithm]
     if (!judge) throw refuse('the key must be P-256, P-384 (as named curves), Ed25519 or RSA')
     judge(keyBits)
-    return createPublicKey({ key: spki as Buffer, format: 'der', type: 'spki' })
   } catch (error) {
-    if (error instanceof MusterError) throw error
     if (error instanceof DerError) throw refuse('the public key is malformed', error)
-    throw refuse('the public key is not valid', error)
+    throw error
   }
 }
 
