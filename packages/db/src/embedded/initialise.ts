@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { chownSync } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chown, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { MusterError } from '@muster/contracts'
-import { runAs } from './account.ts'
+import { isRoot, runAs } from './account.ts'
 import type { Place } from './place.ts'
 
 const partialName = /^data\.partial-[0-9a-f]{8}$/
@@ -11,19 +10,19 @@ const partialName = /^data\.partial-[0-9a-f]{8}$/
 /** Makes the cluster where there is none. It is made under another name first: `data` is whole or absent. */
 export async function initialiseCluster(place: Place, binaries: string): Promise<void> {
   for (const name of await readdir(place.home))
-    if (partialName.test(name)) await rm(path.join(place.home, name), { recursive: true, force: true })
+    if (partialName.test(name)) await rm(path.join(place.home, name), { recursive: true, force: true, maxRetries: 5 })
   if (await requireOwnCluster(place)) return
   const partial = path.join(place.home, `data.partial-${randomBytes(4).toString('hex')}`)
   await mkdir(partial, { mode: 0o700 })
-  if (process.getuid?.() === 0) chownSync(partial, place.account.uid, place.account.gid)
-  const { status, stderr, error } = runAs(place.account, path.join(binaries, 'initdb'), [
+  if (isRoot()) await chown(partial, place.account.uid, place.account.gid)
+  const problem = await runAs(place.account, path.join(binaries, 'initdb'), [
     ...['-D', partial, '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--data-checksums', '--no-instructions'],
     // Only over the socket, which nobody else can reach.
     ...['--auth-local=trust', '--auth-host=reject'],
   ])
-  if (status !== 0) {
-    await rm(partial, { recursive: true, force: true })
-    throw new MusterError('unavailable', `the database cannot be created in ${place.home}: ${reason(stderr, error)}`)
+  if (problem) {
+    await rm(partial, { recursive: true, force: true, maxRetries: 5 })
+    throw new MusterError('unavailable', `the database cannot be created in ${place.home}: ${problem}`)
   }
   await rename(partial, place.data)
   await using directory = await open(place.home)
@@ -41,10 +40,4 @@ async function requireOwnCluster({ data, account }: Place): Promise<boolean> {
       `the database in ${data} belongs to uid ${owner.uid}; start Muster as that user or as root`,
     )
   return owner !== undefined
-}
-
-/** The line that says why, of all that initdb prints. */
-function reason(stderr: string, error: Error | undefined): string {
-  const lines = (stderr ?? '').split('\n').filter(Boolean)
-  return lines.find((line) => /(error|FATAL|PANIC):/.test(line)) ?? error?.message ?? lines.at(-1) ?? 'initdb failed'
 }

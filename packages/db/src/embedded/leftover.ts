@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MusterError } from '@muster/contracts'
@@ -10,6 +10,13 @@ import { clusterName } from './server.ts'
  * found here has no owner. The data directory must be free of every process before a new server starts.
  */
 export async function stopLeftover(place: Place, log: (line: string) => void): Promise<void> {
+  await stopProcesses(place, log)
+  // Nobody uses the directory, whatever its pid file says: the number may be another process' by now, and
+  // PostgreSQL would refuse to start beside it. In containers, where numbers repeat, that is common.
+  await rm(path.join(place.data, 'postmaster.pid'), { force: true })
+}
+
+async function stopProcesses(place: Place, log: (line: string) => void): Promise<void> {
   let found = await findProcesses(place)
   if (found.length === 0) return
   log(`stopping the PostgreSQL that an earlier run left behind (process ${found[0]?.pid})`)

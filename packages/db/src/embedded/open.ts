@@ -3,6 +3,7 @@ import { MusterError } from '@muster/contracts'
 import pg from 'pg'
 import { type DbRole, dbRoles } from '../roles.ts'
 import { locateBinaries, openBinaries } from './binaries.ts'
+import { guardServer } from './guard.ts'
 import { initialiseCluster } from './initialise.ts'
 import { stopLeftover } from './leftover.ts'
 import { openPlace } from './place.ts'
@@ -30,12 +31,18 @@ export interface EmbeddedPostgres extends AsyncDisposable {
  * one gets `conflict`; what a killed owner has left running is stopped first.
  */
 export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { directory, log = () => {}, shared = '/var/lib/muster' } = options
   if (process.platform !== 'linux')
-    throw new MusterError(
-      'unavailable',
-      `there is no embedded PostgreSQL for ${process.platform}; set MUSTER_DATABASE_URL`,
-    )
+    throw new MusterError('unavailable', 'the embedded PostgreSQL needs Linux; set MUSTER_DATABASE_URL')
+  try {
+    return await open(options)
+  } catch (cause) {
+    if (cause instanceof MusterError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new MusterError('unavailable', `the database in ${options.directory} cannot be opened: ${reason}`, { cause })
+  }
+}
+
+async function open({ directory, log = () => {}, shared = '/var/lib/muster' }: EmbeddedPostgresOptions) {
   await using opened = new AsyncDisposableStack()
   const place = opened.use(await openPlace(path.resolve(directory), shared, log))
   const binaries = await openBinaries(place.account, locateBinaries(), shared, log)
@@ -43,6 +50,7 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   await initialiseCluster(place, binaries)
   const socket = opened.use(await openSocketDirectory(place))
   const server = opened.use(await startServer(place, binaries, socket.path))
+  opened.use(guardServer(server, place.account))
   const url = (role: string = 'muster_owner', database = 'muster') =>
     `postgresql://${role}@localhost:5432/${database}?host=${encodeURIComponent(socket.path)}&sslmode=disable`
   await ensureDatabase(url('postgres', 'postgres'))
@@ -54,8 +62,8 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
 async function ensureDatabase(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
-  await client.connect()
   try {
+    await client.connect()
     const { rows } = await client.query<{ name: string }>(
       'select rolname as name from pg_roles union all select datname from pg_database',
     )

@@ -3,7 +3,7 @@ import { constants } from 'node:fs'
 import { access, chmod, lstat, mkdir, realpath, rmdir, stat, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { MusterError } from '@muster/contracts'
-import { type Account, canEnter, chooseAccount } from './account.ts'
+import { type Account, canEnter, chooseAccount, isRoot } from './account.ts'
 import { lockDirectory } from './lock.ts'
 import { openSharedDirectory } from './shared-directory.ts'
 
@@ -23,9 +23,9 @@ export async function openPlace(directory: string, shared: string, log: (line: s
   await using locks = new AsyncDisposableStack()
   locks.use(await lockDirectory(directory))
   const home = await realpath(directory)
-  const account = chooseAccount(path.join(home, 'data'))
-  if (canEnter(account, home)) return hold(home, account, locks)
-  if (process.getuid?.() !== 0) throw refuse(directory, 'it cannot be entered')
+  const account = await chooseAccount(path.join(home, 'data'))
+  if (await canEnter(account, home)) return hold(home, account, locks)
+  if (!isRoot()) throw refuse(directory, 'it cannot be entered')
   const moved = await relocate(directory, home, shared, account, log)
   locks.use(await lockDirectory(moved))
   await symlink(moved, directory)
@@ -41,9 +41,8 @@ async function makeDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true })
     // Root keeps the directory and lets the account through to `data/`; any other user keeps it to itself.
-    const isRoot = process.getuid?.() === 0
     const { uid } = await stat(directory)
-    if (uid === process.getuid?.()) await chmod(directory, isRoot ? 0o711 : 0o700)
+    if (uid === process.getuid?.()) await chmod(directory, isRoot() ? 0o711 : 0o700)
     await access(directory, constants.W_OK | constants.X_OK)
   } catch (cause) {
     const link = await lstat(directory).catch(() => undefined)
@@ -62,7 +61,7 @@ async function relocate(
   const moved = path.join(await openSharedDirectory(shared), randomBytes(6).toString('hex'))
   await mkdir(moved, { mode: 0o711 })
   await chmod(moved, 0o711)
-  if (!canEnter(account, moved)) throw refuse(moved, `uid ${account.uid} cannot enter it`)
+  if (!(await canEnter(account, moved))) throw refuse(moved, `uid ${account.uid} cannot enter it`)
   // Fails where the directory is not empty: a cluster that cannot be reached any more is not to be hidden by a new one.
   await rmdir(home).catch((cause) => {
     throw refuse(directory, `uid ${account.uid} cannot enter it, and it is not empty`, cause)

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { open, readFile, stat, truncate } from 'node:fs/promises'
+import { open, readFile, stat, statfs, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { MusterError } from '@muster/contracts'
@@ -89,7 +89,7 @@ async function untilReady(child: ChildProcess, place: Place, log: Log): Promise<
     const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')
     if (Number(lines[0]) === child.pid && lines[7]?.trim() === 'ready') return
   }
-  const why = failure?.message ?? (await readReason(log)) ?? 'it did not get ready'
+  const why = failure?.message ?? (await readReason(log)) ?? (await describeDisk(place.home))
   throw new MusterError('unavailable', `PostgreSQL does not start: ${why} (see ${log.path})`)
 }
 
@@ -98,6 +98,12 @@ async function readReason(log: Log): Promise<string | undefined> {
   if (size <= log.from) return undefined
   const text = (await readFile(log.path)).subarray(log.from).toString('utf8')
   return /(?:FATAL|PANIC|ERROR): +(.*)/.exec(text)?.[1]
+}
+
+/** A full disk takes no log either. */
+async function describeDisk(directory: string): Promise<string> {
+  const { bavail } = await statfs(directory)
+  return bavail === 0 ? 'the disk is full' : 'it did not get ready'
 }
 
 async function stop(child: ChildProcess, exited: Promise<ServerExit>): Promise<void> {

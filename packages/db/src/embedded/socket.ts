@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chown, lstat, mkdir, rmdir } from 'node:fs/promises'
+import { chown, lstat, mkdir, rm, rmdir } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { MusterError } from '@muster/contracts'
@@ -21,9 +21,11 @@ export async function openSocketDirectory({ home, account }: Place): Promise<Soc
   const inside = path.join(home, 'run')
   if (fits(inside)) return open(inside, account)
   const name = `muster-${createHash('sha256').update(home).digest('hex').slice(0, 16)}`
-  const outside = [os.tmpdir(), '/tmp'].find((parent) => fits(path.join(parent, name)) && canEnter(account, parent))
-  if (!outside) throw new MusterError('unavailable', `the path ${home} is too long for a socket`)
-  return open(path.join(outside, name), account)
+  for (const parent of [os.tmpdir(), '/tmp']) {
+    const outside = path.join(parent, name)
+    if (fits(outside) && (await canEnter(account, parent))) return open(outside, account)
+  }
+  throw new MusterError('unavailable', `the path ${home} is too long for a socket`)
 }
 
 const fits = (directory: string) => Buffer.byteLength(path.join(directory, '.s.PGSQL.5432')) <= longestPath
@@ -38,6 +40,8 @@ async function open(directory: string, { uid, gid }: Account): Promise<SocketDir
   const found = await lstat(directory)
   if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o077) !== 0)
     throw new MusterError('unavailable', `${directory} is not a private directory of uid ${uid}; remove it`)
+  // Left by a server that was killed; its process id may be another's by now.
+  for (const name of ['.s.PGSQL.5432', '.s.PGSQL.5432.lock']) await rm(path.join(directory, name), { force: true })
   // The server removes its socket; a directory that is not empty is left for the next start.
   return { path: directory, [Symbol.asyncDispose]: () => rmdir(directory).catch(() => {}) }
 }
