@@ -1,0 +1,60 @@
+import { Attributes, type Enrolment, MusterError, parseClaimToken } from '@muster/contracts'
+import { createCsr, encodePem, generateKey, type KeyAlgorithm } from '@muster/pki'
+import { fetchRoot } from './enrolment/fetch-root.ts'
+import { requestEnrolment } from './enrolment/request-enrolment.ts'
+import { requireValidEnrolment } from './enrolment/require-valid-enrolment.ts'
+import { type RetryOptions, retry } from './retry.ts'
+import type { DeviceStore } from './store/device-store.ts'
+
+export interface EnrolOptions extends RetryOptions {
+  /** The provisioner, like `https://muster.example:8443`. */
+  url: string
+  claim: string
+  store: DeviceStore
+  /** The name, where the claim leaves the choice. */
+  device?: string | undefined
+  attributes?: Record<string, string> | undefined
+  keyAlgorithm?: KeyAlgorithm | undefined
+}
+
+/**
+ * Brings a device from a claim to a stored certificate; once there, answers what is stored and asks nobody.
+ * Safe to interrupt anywhere and to call again; goes on trying through failures of the network until `signal` ends it.
+ * @throws MusterError with the server's code for a refusal, `certificate-untrusted` for a server that is not the claim's
+ */
+export async function enrol(options: EnrolOptions): Promise<Enrolment> {
+  const { store, signal } = options
+  const stored = await store.loadEnrolment()
+  if (stored) return stored.enrolment
+  const { rootFingerprint } = parseClaimToken(options.claim)
+  const url = parseUrl(options.url)
+
+  // Step 1: the key is durable before anybody hears of it; the claim will be bound to it for ever.
+  const key = (await store.loadKey()) ?? (await store.addKey(await generateKey(options.keyAlgorithm)))
+  const request = {
+    claim: options.claim,
+    csr: encodePem('CERTIFICATE REQUEST', createCsr(key, options.device)),
+    ...(options.device !== undefined && { device: options.device }),
+    ...(options.attributes && { attributes: Attributes.parse(options.attributes) }),
+  }
+
+  let root: string | undefined
+  return retry(async () => {
+    // Step 2: the root, over a connection that is not trusted; the claim says which one it must be.
+    root ??= await fetchRoot(url, rootFingerprint, signal)
+    // Step 3: the claim, over a connection that this root vouches for.
+    const enrolment = await requestEnrolment(url, root, request, signal)
+    // Step 4
+    requireValidEnrolment(enrolment, key, root)
+    // Step 5
+    await store.saveEnrolment({ version: 1, url: url.origin, roots: root, enrolment })
+    return enrolment
+  }, options)
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url?.protocol !== 'https:')
+    throw new MusterError('request-invalid', 'url must be like https://muster.example:8443')
+  return url
+}

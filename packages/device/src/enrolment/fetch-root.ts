@@ -1,0 +1,29 @@
+import { X509Certificate } from 'node:crypto'
+import { Bootstrap, MusterError } from '@muster/contracts'
+import { certificateFingerprint, decodePem, encodePem } from '@muster/pki'
+import { readJson } from '../http/read-json.ts'
+import { send } from '../http/send.ts'
+
+const maxBytes = 65_536
+const timeoutMs = 10_000
+
+/**
+ * The root that the claim names, PEM, fetched over a connection that proves nothing and carries no secret.
+ * @throws MusterError `certificate-untrusted` if the server has another root
+ */
+export async function fetchRoot(url: URL, fingerprint: string, signal: AbortSignal | undefined): Promise<string> {
+  const answer = await send({ url: new URL('/v1/bootstrap', url), ca: undefined, maxBytes, timeoutMs, signal })
+  const { roots } = readJson(answer, Bootstrap, url)
+  const root = decodeRoots(roots).find((der) => certificateFingerprint(der) === fingerprint)
+  if (!root || !new X509Certificate(root).ca)
+    throw new MusterError('certificate-untrusted', `${url.host} does not have the root that the claim names`)
+  return encodePem('CERTIFICATE', root)
+}
+
+function decodeRoots(pem: string): Buffer[] {
+  try {
+    return decodePem('CERTIFICATE', pem)
+  } catch (cause) {
+    throw new MusterError('certificate-untrusted', 'the roots of the server cannot be read', { cause })
+  }
+}

@@ -1,0 +1,8 @@
+export { type ConnectOptions, connect } from './connect.ts'
+export { isLasting, refusalOf } from './connection/refusal.ts'
+export { type EnrolOptions, enrol } from './enrol.ts'
+export type { Retry, RetryOptions } from './retry.ts'
+export type { DeviceStore, StoredEnrolment } from './store/device-store.ts'
+export { openStore } from './store/file-store.ts'
+export { type Credentials, loadCredentials } from './store/load-credentials.ts'
+export { memoryStore } from './store/memory-store.ts'
