@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { credentialsOf, openTls, sendConnect, type TlsCredentials } from './harness/raw-mqtt.ts'
+import { openTls, sendConnect, type TlsCredentials } from './harness/raw-mqtt.ts'
 import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
 import { nextEvent, waitFor } from './harness/wait.ts'
 
@@ -145,11 +145,9 @@ describe('subscribing', () => {
     await backend.publishAsync(`${of('attacker')}/commands/own`, 'own', { qos: 1 })
     // mqtt.js emits what was queued right after CONNACK: listen before connecting.
     const heard: string[] = []
-    const { key, cert } = await credentialsOf(attacker)
     const back = await connectAsync(`mqtts://localhost:${stack.ports.mqtt}`, {
       ca: stack.ca,
-      key,
-      cert,
+      ...attacker.credentials,
       clientId: 'attacker',
       protocolVersion: 5,
       manualConnect: false,
@@ -187,7 +185,7 @@ describe('the client id', () => {
     async (clientId) => {
       const held = await victim.connect()
       for (const protocolVersion of [4, 5] as const) {
-        const { socket } = await openTls(stack, attacker)
+        const { socket } = await openTls(stack, attacker.credentials)
         const answer = await sendConnect(socket, clientId, { protocolVersion })
         expect(answer).toMatchObject({ cmd: 'connack' })
         expect(answer?.cmd === 'connack' && (answer.returnCode || answer.reasonCode)).toBe(
@@ -202,7 +200,7 @@ describe('the client id', () => {
   )
 
   test('left empty is assigned', async () => {
-    const { socket } = await openTls(stack, attacker)
+    const { socket } = await openTls(stack, attacker.credentials)
     const answer = await sendConnect(socket, '', { protocolVersion: 5 })
     expect(answer).toMatchObject({ reasonCode: 0, properties: { assignedClientIdentifier: 'attacker' } })
     socket.destroy()
@@ -371,7 +369,7 @@ describe('hostile clients', () => {
       Buffer.from('GET / HTTP/1.1\r\n\r\n'),
       Buffer.from('10ffffffff7f', 'hex'),
     ]) {
-      const { socket } = await openTls(stack, attacker)
+      const { socket } = await openTls(stack, attacker.credentials)
       socket.write(bytes)
       await Promise.race([once(socket, 'close'), once(socket, 'end')])
     }

@@ -69,20 +69,20 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   async (version) => {
     const id = `resume-${version === 'TLSv1.2' ? 2 : 3}`
     const device = await stack.enrolDevice(id)
-    const first = await openTls(stack, device, { version })
+    const first = await openTls(stack, device.credentials, { version })
     expect(await sendConnect(first.socket, id)).toMatchObject({ cmd: 'connack', returnCode: 0 })
     const session = await first.session()
     first.socket.destroy()
 
     // The control: while the device is good, the ticket resumes and is admitted.
-    const resumed = await openTls(stack, device, { version, session })
+    const resumed = await openTls(stack, device.credentials, { version, session })
     expect(resumed.socket.isSessionReused()).toBe(true)
     expect(await sendConnect(resumed.socket, id)).toMatchObject({ cmd: 'connack', returnCode: 0 })
     const again = await resumed.session()
     resumed.socket.destroy()
 
     await receiptOf(await revoke(id))
-    const late = await openTls(stack, device, { version, session: again })
+    const late = await openTls(stack, device.credentials, { version, session: again })
     const answer = await sendConnect(late.socket, id)
     expect(answer === undefined || (answer.cmd === 'connack' && answer.returnCode !== 0)).toBe(true)
     late.socket.destroy()

@@ -3,24 +3,21 @@ import { connect, type SecureVersion, type TLSSocket } from 'node:tls'
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet'
 import type { EnrolledDevice, Stack } from './stack.ts'
 
-export interface TlsCredentials {
-  key: string
-  cert: string
-}
+export type TlsCredentials = EnrolledDevice['credentials']
 
 /** A TLS connection to the broker with the device's own certificate, without an MQTT client in between. */
 export async function openTls(
   stack: Stack,
-  device: EnrolledDevice | TlsCredentials,
+  { key, cert }: TlsCredentials,
   options: { version?: SecureVersion; session?: Buffer } = {},
 ) {
-  const credentials = 'store' in device ? await credentialsOf(device) : device
   const socket = connect({
     host: 'localhost',
     port: stack.ports.mqtt,
     servername: 'localhost',
     ca: stack.ca,
-    ...credentials,
+    key,
+    cert,
     ...(options.version ? { minVersion: options.version, maxVersion: options.version } : {}),
     ...(options.session ? { session: options.session } : {}),
   })
@@ -34,11 +31,6 @@ export async function openTls(
   )
   await once(socket, 'secureConnect')
   return { socket, session: async () => latest ?? (await gotSession) }
-}
-
-export async function credentialsOf(device: EnrolledDevice): Promise<TlsCredentials> {
-  const { key, certificate } = await device.store.credentials()
-  return { key, cert: certificate }
 }
 
 /** Sends CONNECT and answers the first packet that comes back, or undefined when the connection closes without one. */

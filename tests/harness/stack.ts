@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openTestDb } from '@muster/db/testing'
-import { connect, type DeviceStore, enrol, memoryStore } from '@muster/device'
-import type { IClientOptions, MqttClient } from 'mqtt'
+import { type DeviceStore, enrol, loadCredentials, memoryStore } from '@muster/device'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { type Answer, type CallOptions, call } from './http.ts'
 import { freePorts, type RunningProcess, root, startProcess } from './process.ts'
 import { waitFor } from './wait.ts'
@@ -14,6 +14,9 @@ export interface EnrolledDevice {
   id: string
   claim: string
   store: DeviceStore
+  /** PEM: the private key, and the certificate with its chain. */
+  credentials: { key: string; cert: string }
+  /** One attempt, MQTT 5 unless told otherwise. */
   connect(options?: Partial<IClientOptions>): Promise<MqttClient>
 }
 
@@ -93,7 +96,20 @@ export async function startStack(): Promise<Stack> {
       const claim = await stack.createClaim({ device: id, ...request })
       const store = memoryStore()
       await enrol({ url: `https://localhost:${api}`, claim, store })
-      return { id, claim, store, connect: (options = {}) => connect({ store, reconnectPeriod: 0, ...options }) }
+      const { key, certificate, roots } = await loadCredentials(store)
+      const credentials = { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: certificate }
+      // Not the SDK's connect(): it tries again by itself, and these tests look at single attempts.
+      const connect = (options: Partial<IClientOptions> = {}) =>
+        connectAsync(`mqtts://localhost:${mqtt}`, {
+          ...credentials,
+          ca: roots,
+          clientId: id,
+          protocolVersion: 5,
+          reconnectPeriod: 0,
+          connectTimeout: 10_000,
+          ...options,
+        })
+      return { id, claim, store, credentials, connect }
     },
     async start(role, extra = {}) {
       const entry = join(root, 'packages', role, 'src/main.ts')
