@@ -76,6 +76,11 @@ async function runInstaller(packageManager, startedAt) {
     stdio: ['ignore', 'pipe', 'pipe'],
     shell: windows,
   })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.once(signal, () => {
+      child.kill(signal)
+      process.exit(1)
+    })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text) => {
@@ -145,12 +150,17 @@ async function lock() {
   const name = `muster-setup-${createHash('sha256').update(root).digest('hex').slice(0, 16)}`
   const path = { linux: `\0${name}`, win32: `\\\\.\\pipe\\${name}` }[process.platform] ?? join(tmpdir(), `${name}.sock`)
   for (let told = false; ; ) {
-    const server = createServer((socket) => socket.resume().on('error', () => {}))
+    const waiting = new Set()
+    const server = createServer((socket) => waiting.add(socket.on('error', () => {})))
     const taken = await new Promise((resolve, reject) => {
       server.on('error', (error) => (error.code === 'EADDRINUSE' ? resolve(true) : reject(error)))
       server.listen(path, () => resolve(false))
     })
-    if (!taken) return () => server.close().unref()
+    if (!taken)
+      return () => {
+        server.close()
+        for (const socket of waiting) socket.destroy()
+      }
     if (!told) say('another start is installing: waiting for it')
     told = true
     await new Promise((resolve) =>
