@@ -4,7 +4,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect as tcpConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connectAsync, type MqttClient } from 'mqtt'
+import { connectAsync, connect as connectMqtt, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTls, sendConnect, type TlsCredentials } from './harness/raw-mqtt.ts'
 import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
@@ -143,14 +143,13 @@ describe('subscribing', () => {
     await client.endAsync()
     await backend.publishAsync(`${of('victim')}/commands/secret`, 'secret', { qos: 1 })
     await backend.publishAsync(`${of('attacker')}/commands/own`, 'own', { qos: 1 })
-    // mqtt.js emits what was queued right after CONNACK: listen before connecting.
+    // Queued messages follow CONNACK at once: listen before connecting.
     const heard: string[] = []
-    const back = await connectAsync(`mqtts://localhost:${stack.ports.mqtt}`, {
-      ca: stack.ca,
+    const back = connectMqtt(`mqtts://localhost:${stack.ports.mqtt}`, {
       ...attacker.credentials,
+      ca: stack.ca,
       clientId: 'attacker',
       protocolVersion: 5,
-      manualConnect: false,
       reconnectPeriod: 0,
       ...options,
     })
