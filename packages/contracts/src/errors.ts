@@ -3,6 +3,8 @@ export const errorCodes = [
   'request-invalid',
   'request-too-large',
   'not-found',
+  'method-not-allowed',
+  'media-type-unsupported',
   'not-authenticated',
   'forbidden',
   'rate-limited',
