@@ -4,6 +4,7 @@ import { MusterError } from '@muster/contracts'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { describeDatabaseError } from './pg-errors.ts'
 import { becomeOwner } from './roles.ts'
 
 const migrationsFolder = new URL('../drizzle/', import.meta.url).pathname
@@ -24,8 +25,7 @@ export async function migrateDb(url: string): Promise<void> {
     await migrateLocked(client)
   } catch (cause) {
     if (cause instanceof MusterError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new MusterError('unavailable', `the database cannot be migrated: ${reason}`, { cause })
+    throw new MusterError('unavailable', `the database cannot be migrated: ${describeDatabaseError(cause)}`, { cause })
   } finally {
     await client.end()
   }

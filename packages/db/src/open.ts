@@ -3,7 +3,7 @@ import type { ExtractTablesWithRelations } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase, type NodePgQueryResultHKT } from 'drizzle-orm/node-postgres'
 import type { PgTransaction } from 'drizzle-orm/pg-core'
 import pg from 'pg'
-import { isInsufficientPrivilege } from './pg-errors.ts'
+import { describeDatabaseError, isInsufficientPrivilege } from './pg-errors.ts'
 import type { DbRole } from './roles.ts'
 import * as schema from './schema/index.ts'
 
@@ -54,8 +54,7 @@ export async function openDb({ url, role, max = 10, onError }: OpenDbOptions): P
 function describeOpenFailure(cause: unknown, role: DbRole | undefined): MusterError {
   if (role && isInsufficientPrivilege(cause))
     return new MusterError('unavailable', `the database login is not a member of the role ${role}`, { cause })
-  const reason = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : String(cause)
-  return new MusterError('unavailable', `the database cannot be opened: ${reason}`, { cause })
+  return new MusterError('unavailable', `the database cannot be opened: ${describeDatabaseError(cause)}`, { cause })
 }
 
 /** Settings travel in the URL, because `pg` lets the URL's own `options` replace those given beside it. */

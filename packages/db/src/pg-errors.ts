@@ -33,3 +33,9 @@ export function isDatabaseUnavailable(error: unknown): boolean {
     (at) => networkCodes.includes((at as NodeJS.ErrnoException).code ?? '') || lostMessage.test(at.message),
   )
 }
+
+/** What the server or the network said, without the statement that drizzle puts around it. */
+export function describeDatabaseError(error: unknown): string {
+  const cause = chain(error).reduce<Error | undefined>((_outer, inner) => inner, undefined)
+  return cause?.message || (cause as NodeJS.ErrnoException | undefined)?.code || String(error)
+}

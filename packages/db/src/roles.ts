@@ -13,7 +13,10 @@ const hint = 'an administrator must run infra/postgres/roles.sql once'
  */
 export async function becomeOwner(client: pg.Client): Promise<void> {
   for (const role of dbRoles) await ensureRole(client, role)
-  await requireSetRole(client, 'muster_owner')
+  for (const role of dbRoles) {
+    const isMember = await ensureMember(client, role)
+    if (role === 'muster_owner' && !isMember) throw refuse('this login is not a member of muster_owner')
+  }
   await ensureOwnerMayCreate(client)
   await client.query('set role muster_owner')
 }
@@ -21,50 +24,60 @@ export async function becomeOwner(client: pg.Client): Promise<void> {
 async function ensureRole(client: pg.Client, role: DbRole): Promise<void> {
   const { rowCount } = await client.query('select from pg_roles where rolname = $1', [role])
   if (rowCount) return
-  await permitted(`role ${role} is missing and this login may not create it`, () =>
-    client.query(`do $$ begin
+  const create = `do $$ begin
       create role ${role};
     exception when duplicate_object or unique_violation then null;
-    end $$`),
-  )
+    end $$`
+  if (!(await isPermitted(client, create))) throw refuse(`role ${role} is missing and this login may not create it`)
 }
 
-async function requireSetRole(client: pg.Client, role: DbRole): Promise<void> {
-  try {
-    await client.query(`set role ${role}`)
-    await client.query('reset role')
-  } catch (error) {
-    if (!isInsufficientPrivilege(error)) throw error
-    // From PostgreSQL 16 on, whoever creates a role may grant it, but is not a member by that alone.
-    await permitted(`this login is not a member of ${role}`, () => client.query(`grant ${role} to current_user`))
-  }
+/** From PostgreSQL 16 on, whoever creates a role may grant it, but is not a member by that alone. */
+async function ensureMember(client: pg.Client, role: DbRole): Promise<boolean> {
+  if (!(await isPermitted(client, `set role ${role}`)))
+    return (
+      (await isPermitted(client, `grant ${role} to current_user`)) &&
+      (await isPermitted(client, `set role ${role}; reset role`))
+    )
+  await client.query('reset role')
+  return true
 }
 
 async function ensureOwnerMayCreate(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ database: string; ready: boolean; owns: boolean }>(`
-    select quote_ident(current_database()) as database,
-      has_database_privilege('muster_owner', current_database(), 'CREATE')
-        and has_schema_privilege('muster_owner', 'public', 'CREATE') as ready,
-      pg_has_role(nspowner, 'USAGE') as owns
-    from pg_namespace where nspname = 'public'`)
-  const [state] = rows
-  if (!state?.ready) {
-    await permitted('muster_owner may not create tables and this login may not allow it', async () => {
-      await client.query(`grant create on database ${state?.database} to muster_owner`)
-      await client.query('grant usage, create on schema public to muster_owner')
-    })
-  }
-  if (state?.owns) {
+  const before = await readRights(client)
+  if (before.ownsSchema) {
     await client.query('revoke all on schema public from public')
     await client.query('grant usage on schema public to muster_provisioner, muster_broker')
   }
+  if (before.isReady) return
+  await isPermitted(client, `grant create on database ${before.database} to muster_owner`)
+  await isPermitted(client, 'grant usage, create on schema public to muster_owner')
+  // PostgreSQL only warns where a grant had no effect.
+  if (!(await readRights(client)).isReady)
+    throw refuse('muster_owner may not create tables and this login may not allow it')
 }
 
-async function permitted<T>(problem: string, work: () => Promise<T>): Promise<T> {
+async function readRights(client: pg.Client) {
+  const { rows } = await client.query<{ database: string; isReady: boolean; ownsSchema: boolean }>(`
+    select quote_ident(current_database()) as database, pg_has_role(nspowner, 'USAGE') as "ownsSchema",
+      has_database_privilege('muster_owner', current_database(), 'CREATE')
+        and has_schema_privilege('muster_owner', oid, 'CREATE') and has_schema_privilege('muster_broker', oid, 'USAGE')
+        and has_schema_privilege('muster_provisioner', oid, 'USAGE') as "isReady"
+    from pg_namespace where nspname = 'public'`)
+  const [rights] = rows
+  if (!rights) throw refuse('it has no schema "public"')
+  return rights
+}
+
+async function isPermitted(client: pg.Client, statement: string): Promise<boolean> {
   try {
-    return await work()
-  } catch (cause) {
-    if (!isInsufficientPrivilege(cause)) throw cause
-    throw new MusterError('unavailable', `the database cannot be migrated: ${problem}; ${hint}`, { cause })
+    await client.query(statement)
+    return true
+  } catch (error) {
+    if (isInsufficientPrivilege(error)) return false
+    throw error
   }
+}
+
+function refuse(problem: string): MusterError {
+  return new MusterError('unavailable', `the database cannot be migrated: ${problem}; ${hint}`)
 }

@@ -33,7 +33,8 @@ export async function runAs(account: Account, command: string, args: string[]): 
   } catch (error) {
     const { message, stderr = '' } = error as Error & { stderr?: string }
     const lines = stderr.split('\n').filter(Boolean)
-    return lines.find((line) => /(error|FATAL|PANIC):/.test(line)) ?? lines.at(-1) ?? message
+    const reason = lines.find((line) => /(error|FATAL|PANIC):/.test(line)) ?? lines.at(-1) ?? message
+    return reason.replace(/^.*?(error|FATAL|PANIC): +/, '')
   }
 }
 
