@@ -39,9 +39,17 @@ export interface TestIssueOptions {
   hosts?: readonly string[]
 }
 
+export interface TestCaOptions {
+  now?: Date
+  trustDomain?: string
+  issuerKey?: KeyObject
+}
+
 /** A root and an issuing CA in memory, with fresh keys. */
-export async function createTestCa({ now = new Date(), trustDomain = 'muster.local' } = {}): Promise<TestCa> {
-  const [rootKey, issuerKey] = await Promise.all([generateKey(), generateKey()])
+export async function createTestCa(options: TestCaOptions = {}): Promise<TestCa> {
+  const { now = new Date(), trustDomain = 'muster.local' } = options
+  const rootKey = await generateKey()
+  const issuerKey = options.issuerKey ?? (await generateKey())
   const rootSigner = keySigner(rootKey)
   const signer = keySigner(issuerKey)
   const root = await createRootCertificate(rootSigner, trustDomain, now)
