@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls'
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet'
-import type { EnrolledDevice, Stack } from './stack.ts'
+import type { EnrolledDevice } from './stack.ts'
 
 export type TlsCredentials = EnrolledDevice['credentials']
 
 /** A TLS connection to the broker with the device's own certificate, without an MQTT client in between. */
 export async function openTls(
-  stack: Stack,
+  stack: { ca: string; ports: { mqtt: number } },
   { key, cert }: TlsCredentials,
   options: { version?: SecureVersion; session?: Buffer } = {},
 ) {
