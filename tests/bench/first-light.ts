@@ -12,7 +12,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { call } from '../harness/http.ts'
 import { freePorts, root, startProcess } from '../harness/process.ts'
 import { openTls, sendConnect, type TlsCredentials } from '../harness/raw-mqtt.ts'
-import { waitFor } from '../harness/wait.ts'
+import { nextEvent, waitFor } from '../harness/wait.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'muster-bench-'))
 const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
@@ -170,7 +170,7 @@ try {
   const others = await Promise.all(Array.from({ length: 150 }, (_, index) => connect(50 + index)))
   const closing = createHistogram()
   for (const [index, client] of others.slice(0, 50).entries()) {
-    const closed = new Promise((resolve) => client.once('close', resolve))
+    const closed = nextEvent(client, 'close')
     const asked = performance.now()
     const answer = await ask(`/v1/devices/fleet-${50 + index}/revoke`, { reason: 'keyCompromise' })
     if (answer.status !== 202) throw new Error(answer.text)
