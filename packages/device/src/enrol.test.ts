@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { enrol } from './enrol.ts'
 import { memoryStore } from './store/memory-store.ts'
-import { startTestProvisioner } from './testing.ts'
+import { startTestProvisioner } from './testing/provisioner.ts'
 
 test('a claim becomes a stored certificate', async () => {
   await using server = await startTestProvisioner()

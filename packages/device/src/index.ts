@@ -1,5 +1,5 @@
 export { type ConnectOptions, connect } from './connect.ts'
-export { isLasting, refusalOf } from './connection/refusal.ts'
+export { refusalOf } from './connection/refusal.ts'
 export { type EnrolOptions, enrol } from './enrol.ts'
 export type { Retry, RetryOptions } from './retry.ts'
 export type { DeviceStore, StoredEnrolment } from './store/device-store.ts'

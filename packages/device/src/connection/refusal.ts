@@ -14,8 +14,7 @@ export function refusalOf(error: Error, protocolVersion: number): MusterError | 
   return new MusterError('forbidden', `the broker refused the connection: ${name} (${code})`, { cause: error })
 }
 
-/** Whether a reason code of CONNACK or DISCONNECT means that coming back soon is of no use. */
-export function isLasting(code: number, protocolVersion: number): boolean {
+function isLasting(code: number, protocolVersion: number): boolean {
   if (protocolVersion < 5) return code > 0 && code < 0x80 && !temporaryBefore5.has(code)
   return code >= 0x80 && !temporary.has(code)
 }

@@ -23,6 +23,7 @@ export interface TestProvisioner extends AsyncDisposable {
   ca: TestCa
   url: string
   claim: string
+  mqttUrl: string
   script: { bootstrap: Behaviour[]; enrol: Behaviour[] }
   /** Key fingerprints that asked, and the bodies of every request. */
   keys: Set<string>
@@ -41,6 +42,8 @@ export interface TestProvisionerOptions {
   serverCa?: TestCa
   hosts?: string[]
   mqttUrl?: string
+  /** A claim for many keys. */
+  shared?: boolean
 }
 
 export async function startTestProvisioner(options: TestProvisionerOptions = {}): Promise<TestProvisioner> {
@@ -55,11 +58,12 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
   const provisioner = {
     ca,
     claim: formatClaimToken({ id: '0123456789abcdef', secret: randomBytes(32).toString('base64url'), rootFingerprint }),
+    mqttUrl: options.mqttUrl ?? 'mqtts://localhost:8883',
     script: { bootstrap: [], enrol: [] },
     keys: new Set<string>(),
     bodies: [],
     async issue(csr, device = 'device-1') {
-      return issueEnrolment(ca, readCsr(csr).spki, device, options.mqttUrl ?? 'mqtts://localhost:8883')
+      return issueEnrolment(ca, readCsr(csr).spki, device, provisioner.mqttUrl)
     },
   } as Omit<TestProvisioner, 'url' | typeof Symbol.asyncDispose>
 
@@ -69,7 +73,8 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
     const request = EnrolRequest.parse(JSON.parse(body))
     const { keyFingerprint } = readCsr(request.csr)
     provisioner.keys.add(keyFingerprint)
-    if (issued.size > 0 && !issued.has(keyFingerprint)) return { status: 409, body: problem('claim-key-mismatch', 409) }
+    if (!options.shared && issued.size > 0 && !issued.has(keyFingerprint))
+      return { status: 409, body: problem('claim-key-mismatch', 409) }
     const enrolment = issued.get(keyFingerprint) ?? (await provisioner.issue(request.csr, request.device))
     issued.set(keyFingerprint, enrolment)
     return { status: 201, body: enrolment }
@@ -98,15 +103,14 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
   )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return {
-    ...provisioner,
+  return Object.assign(provisioner, {
     url: `https://localhost:${(server.address() as AddressInfo).port}`,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
       await once(server, 'close')
     },
-  }
+  })
 }
 
 /** What a provisioner would answer to this key. */

@@ -1,0 +1,5 @@
+export type { FleetEvent } from './events.ts'
+export { runFleet } from './fleet.ts'
+export { formatSummary } from './format-summary.ts'
+export type { FleetOptions } from './options.ts'
+export type { Counts, Percentiles, Summary } from './statistics.ts'

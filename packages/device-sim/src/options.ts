@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises'
+import { Name } from '@muster/contracts'
+import { z } from 'zod'
+import type { FleetEvent } from './events.ts'
+
+const keyAlgorithms = ['p256', 'p384', 'ed25519', 'rsa2048', 'rsa3072'] as const
+
+const settings = {
+  url: z.string(),
+  devices: z.int().min(1).max(100_000).default(10),
+  seed: z.int().default(1),
+  prefix: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,50}$/)
+    .default('sim'),
+  ramp: z.number().positive().max(10_000).default(50),
+  intervalMs: z.int().min(1).max(86_400_000).default(1_000),
+  durationMs: z.int().positive().optional(),
+  qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).default(1),
+  store: z.string().optional(),
+  keyAlgorithm: z.enum(keyAlgorithms).default('p256'),
+  protocolVersion: z.union([z.literal(4), z.literal(5)]).default(5),
+}
+
+const FleetSettings = z.object({ ...settings, claim: z.string() })
+const ProcessSettings = z.strictObject({ ...settings, claimFile: z.string() })
+
+export type FleetSettings = z.output<typeof FleetSettings>
+export type FleetOptions = z.input<typeof FleetSettings> & {
+  signal?: AbortSignal | undefined
+  onEvent?: ((event: FleetEvent) => void) | undefined
+}
+
+export function parseSettings(options: z.input<typeof FleetSettings>): FleetSettings {
+  return FleetSettings.parse(options)
+}
+
+/** The options of a fleet that runs as a process of its own: JSON with the path of the claim. */
+export async function loadSettings(json: string): Promise<FleetSettings> {
+  const { claimFile, ...rest } = ProcessSettings.parse(JSON.parse(json))
+  return { ...rest, claim: (await readFile(claimFile, 'utf8')).trim() }
+}
+
+export function nameDevice(prefix: string, index: number): string {
+  return Name.parse(`${prefix}-${String(index + 1).padStart(4, '0')}`)
+}
