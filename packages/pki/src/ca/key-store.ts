@@ -38,8 +38,10 @@ export function fileKeyStore(directory: string, passphrase: string): KeyStore {
       return pem === undefined ? undefined : decrypt(name, pem)
     },
     async create(name) {
-      const pem = await encryptKey(await generateKey('p256'), passphrase)
-      return decrypt(name, await writeOnce(path(name), pem, 0o600))
+      const key = await generateKey('p256')
+      const pem = await encryptKey(key, passphrase)
+      const stored = await writeOnce(path(name), pem, 0o600)
+      return stored === pem ? keySigner(key) : decrypt(name, stored)
     },
   }
 }

@@ -35,10 +35,11 @@ const rootName = 'root'
 export async function openCa(options: CaOptions): Promise<Ca> {
   const { directory, now, trustDomain = 'muster.local', issuerName = 'issuing-1' } = options
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const keys = options.keys ?? fileKeyStore(directory, options.passphrase ?? (await loadPassphrase(directory)))
+  const keys = options.keys ?? fileKeyStore(directory, await loadPassphrase(options))
+  // In the reverse order of creation: another process may be at it, and what is seen must not look like a loss.
   const stored = {
-    root: await readCertificate(directory, rootName),
     issuer: await readCertificate(directory, issuerName),
+    root: await readCertificate(directory, rootName),
   }
   if (stored.issuer && !stored.root)
     throw new CaError('certificate-missing', `${join(directory, 'root.crt')} is missing: restore it from a backup`)
@@ -59,11 +60,13 @@ export async function openCa(options: CaOptions): Promise<Ca> {
   }
 }
 
-async function loadPassphrase(directory: string): Promise<string> {
+async function loadPassphrase({ directory, passphrase }: CaOptions): Promise<string> {
+  if (passphrase) return passphrase
   const path = join(directory, 'passphrase')
-  const stored = await readIfPresent(path)
+  const rootKey = await readIfPresent(join(directory, `${rootName}.key`))
+  const stored = passphrase === undefined ? await readIfPresent(path) : undefined
   if (stored !== undefined) return stored.trim()
-  if ((await readIfPresent(join(directory, `${rootName}.key`))) !== undefined)
+  if (rootKey !== undefined || passphrase === '')
     throw new CaError('passphrase-missing', `the keys in ${directory} need the passphrase they were made with`)
   return (await writeOnce(path, `${randomBytes(32).toString('base64url')}\n`, 0o600)).trim()
 }
