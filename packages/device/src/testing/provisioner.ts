@@ -41,6 +41,8 @@ export interface TestProvisionerOptions {
   /** Who signs the certificate of the server itself. */
   serverCa?: TestCa
   hosts?: string[]
+  /** The certificate of the server itself is one of a device with this name. */
+  playedBy?: string
   mqttUrl?: string
   /** A claim for many keys. */
   shared?: boolean
@@ -50,8 +52,13 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
   const ca = options.ca ?? (await createTestCa())
   const serverCa = options.serverCa ?? ca
   const key = await poolKey('p256', 900)
-  const identity = { fleet: 'muster', group: 'provisioners', device: 'provisioner-1', profile: 'server' } as const
-  const certificate = await serverCa.issue(identity, key, { hosts: options.hosts ?? ['localhost', '127.0.0.1'] })
+  const certificate = options.playedBy
+    ? await serverCa.issue({ device: options.playedBy }, key)
+    : await serverCa.issue(
+        { fleet: 'muster', group: 'provisioners', device: 'provisioner-1', profile: 'server' },
+        key,
+        { hosts: options.hosts ?? ['localhost', '127.0.0.1'] },
+      )
   const rootFingerprint = certificateFingerprint(ca.root.raw)
   const issued = new Map<string, Enrolment>()
 
