@@ -1,0 +1,73 @@
+import { execFile } from 'node:child_process'
+import { createPublicKey } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { keyFingerprint } from '@muster/pki'
+import { expect, test } from 'vitest'
+import { enrol } from '../enrol.ts'
+import { openTestDirectory } from '../testing/directory.ts'
+import { recordDisk, restoreOutcome } from '../testing/power-cut.ts'
+import { startTestProvisioner } from '../testing/provisioner.ts'
+import { openStore } from './file-store.ts'
+
+const run = promisify(execFile)
+const program = new URL('../testing/interrupted-device.ts', import.meta.url).pathname
+const files = ['certificate.pem', 'enrolment.json', 'key.pem', 'roots.pem']
+
+test('whatever a power cut leaves of the disk, the device goes on with the key that the server knows', async () => {
+  await using server = await startTestProvisioner()
+  await using directory = await openTestDirectory()
+  const recorder = recordDisk()
+  server.script.enrol.push(async ({ answer, reply }) => {
+    recorder.mark('asked')
+    const { status, body } = await answer()
+    reply(status, body)
+  })
+  const store = await openStore(join(directory.path, 'first'), recorder.disk)
+  const enrolment = await enrol({ url: server.url, claim: server.claim, store, device: 'pump-1' })
+  recorder.mark('enrolled')
+
+  const outcomes = recorder.outcomes()
+  expect(outcomes.length).toBeGreaterThan(20)
+  for (const [index, outcome] of outcomes.entries()) {
+    const path = join(directory.path, String(index))
+    await restoreOutcome(outcome, path)
+    const after = await openStore(path)
+    const key = await after.loadKey()
+    const stored = await after.loadEnrolment()
+    expect([undefined, enrolment]).toContainEqual(stored?.enrolment)
+    expect(
+      (await readdir(path)).filter((name) => !files.includes(name)),
+      'leftovers',
+    ).toEqual([])
+    if (outcome.marks.includes('enrolled')) expect(stored).toBeDefined()
+    if (!outcome.marks.includes('asked')) continue
+    const spki = key && createPublicKey(key).export({ type: 'spki', format: 'der' })
+    expect(spki && keyFingerprint(spki)).toBe([...server.keys][0])
+    expect(await enrol({ url: server.url, claim: server.claim, store: after, device: 'pump-1' })).toEqual(enrolment)
+    expect(await readdir(path)).toEqual(files)
+  }
+  expect(server.keys.size).toBe(1)
+})
+
+test('killed at every step of the disk, a device ends up enrolled with its one key', { timeout: 60_000 }, async () => {
+  await using directory = await openTestDirectory()
+  const boot = async (fatal: number, when: string) => {
+    await using server = await startTestProvisioner()
+    const path = join(directory.path, `${fatal}-${when}`)
+    const args = [program, server.url, server.claim, path, String(fatal), when]
+    const { stdout, signal } = await run(process.execPath, args).then(
+      (done) => ({ ...done, signal: null }),
+      (error: { stdout: string; signal: string | null }) => error,
+    )
+    if (fatal > 0) expect(signal).toBe('SIGKILL')
+    await enrol({ url: server.url, claim: server.claim, store: await openStore(path), device: 'pump-1' })
+    expect(server.keys.size).toBe(1)
+    expect(await readdir(path)).toEqual(files)
+    return Number(stdout)
+  }
+  const steps = await boot(0, 'never')
+  expect(steps).toBeGreaterThanOrEqual(12)
+  for (let fatal = 1; fatal <= steps; fatal += 2) await Promise.all([boot(fatal, 'before'), boot(fatal, 'after')])
+})
