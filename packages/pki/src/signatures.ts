@@ -1,4 +1,4 @@
-import { constants, type KeyObject, sign, verify } from 'node:crypto'
+import { constants, type KeyObject, verify } from 'node:crypto'
 import { oids } from './der/oids.ts'
 import {
   contextConstructed,
@@ -87,10 +87,6 @@ export function signatureAlgorithmFor(key: KeyObject): SignatureAlgorithm {
     default:
       throw new TypeError(`no signature algorithm for a key of type ${key.asymmetricKeyType}`)
   }
-}
-
-export function signBytes(bytes: Uint8Array, privateKey: KeyObject): Buffer {
-  return sign(signatureAlgorithmFor(privateKey).hash, bytes, privateKey)
 }
 
 export function isSignatureValid(

@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { link, open, readFile, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+
+/** Makes a directory for the owner only, with those above it, so that a power cut does not take it away again. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  for (let made = resolve(path); made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made))
+}
 
 export async function readIfPresent(path: string): Promise<string | undefined> {
   try {

@@ -1,10 +1,9 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Issuer, IssuerUrls, Signer } from '../issuer.ts'
 import { CaError } from './ca-error.ts'
 import { createIssuingCertificate, createRootCertificate } from './certificates.ts'
-import { readIfPresent, writeOnce } from './durable-file.ts'
+import { makeDirectory, readIfPresent, writeOnce } from './durable-file.ts'
 import { fileKeyStore, type KeyStore } from './key-store.ts'
 
 export interface CaOptions {
@@ -34,7 +33,7 @@ const rootName = 'root'
  */
 export async function openCa(options: CaOptions): Promise<Ca> {
   const { directory, now, trustDomain = 'muster.local', issuerName = 'issuing-1' } = options
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await makeDirectory(directory)
   const keys = options.keys ?? fileKeyStore(directory, await loadPassphrase(options))
   // In the reverse order of creation: another process may be at it, and what is seen must not look like a loss.
   const stored = {

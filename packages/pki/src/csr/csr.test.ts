@@ -4,7 +4,15 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encodeSigned } from '../certificate/encode.ts'
 import { encodeName } from '../certificate/name.ts'
-import { contextConstructed, type Der, encodeDer, sequence, smallInteger } from '../der/writer.ts'
+import {
+  contextConstructed,
+  type Der,
+  encodeDer,
+  objectIdentifier,
+  sequence,
+  set,
+  smallInteger,
+} from '../der/writer.ts'
 import { encodePem } from '../pem.ts'
 import { signatureAlgorithmFor } from '../signatures.ts'
 import { openOpensslRoom } from '../testing/openssl.ts'
@@ -169,6 +177,15 @@ describe('refuses', () => {
     ['another version', [smallInteger(1), name, spki, contextConstructed(0)]],
     ['no attributes', [smallInteger(0), name, spki]],
     ['an attribute that is none', [smallInteger(0), name, spki, contextConstructed(0, smallInteger(1))]],
+    [
+      'an attribute whose value is not DER',
+      [
+        smallInteger(0),
+        name,
+        spki,
+        contextConstructed(0, sequence(objectIdentifier('1.2.840.113549.1.9.7'), set(Buffer.of(0x30, 0x80, 0, 0)))),
+      ],
+    ],
     ['something after the attributes', [smallInteger(0), name, spki, contextConstructed(0), smallInteger(1)]],
     ['a subject that is none', [smallInteger(0), sequence(smallInteger(1)), spki, contextConstructed(0)]],
   ])('%s', (_, info) => {
