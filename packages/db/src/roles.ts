@@ -5,7 +5,7 @@ import { isInsufficientPrivilege } from './pg-errors.ts'
 export const dbRoles = ['muster_owner', 'muster_provisioner', 'muster_broker'] as const
 export type DbRole = (typeof dbRoles)[number]
 
-const hint = 'an administrator must run infra/postgres/roles.sql once'
+const hint = 'migrate as muster_owner, which infra/postgres/roles.sql, run once by an administrator, makes ready'
 
 /**
  * Makes sure that the three roles exist and that the owner may create objects, then continues as the owner.

@@ -24,7 +24,7 @@ export interface TestDbOptions {
 export async function openTestDb(options: TestDbOptions = {}): Promise<TestDb> {
   const { role = 'muster_owner', template = 'muster' } = options
   const name = `test_${randomBytes(6).toString('hex')}`
-  await asSuperuser(`create database ${name} owner muster_owner template ${template} strategy file_copy`)
+  await asSuperuser(`create database ${name} owner muster_owner template ${template}`)
   const as = (login: DbRole | 'postgres') => clusterUrl(login, name)
   const db = await openDb({ url: as(role), role })
   const close = async () => {

@@ -26,7 +26,8 @@ const place = () => openPlace(path.join(root, 'pg'), path.join(root, 'shared'), 
 async function start(at: Place): Promise<Server> {
   const binaries = await openBinaries(at.account, locateBinaries(), path.join(root, 'shared'), log)
   await initialiseCluster(at, binaries)
-  return await startServer(at, binaries, (await openSocketDirectory(at)).path)
+  const { path: socketDirectory } = await openSocketDirectory(at)
+  return await startServer(at, binaries, { socketDirectory, maxConnections: 20 })
 }
 
 test('a server without an owner is stopped by the next start', async () => {
@@ -96,4 +97,14 @@ test.skipIf(!isRoot())('is safe: a shared directory that somebody else could cha
   await mkdir(closed, { mode: 0o700 })
   await expect(openPlace(path.join(closed, 'pg'), shared, log)).rejects.toMatchObject({ code: 'unavailable' })
   expect((await stat(path.join(closed, 'pg'))).isDirectory()).toBe(true)
+})
+
+test.skipIf(!isRoot())('is safe: a cluster that cannot be reached any more is not hidden by a new one', async () => {
+  const closed = path.join(root, 'closed')
+  await mkdir(path.join(closed, 'pg', 'data'), { recursive: true })
+  await chmod(closed, 0o700)
+  const shared = path.join(root, 'shared')
+  await expect(openPlace(path.join(closed, 'pg'), shared, log)).rejects.toMatchObject({ code: 'unavailable' })
+  expect(await readdir(path.join(closed, 'pg'))).toEqual(['data'])
+  expect(await readdir(shared)).toEqual([])
 })

@@ -16,6 +16,7 @@ export interface EmbeddedPostgresOptions {
   log?: ((line: string) => void) | undefined
   /** Where root keeps what PostgreSQL's account cannot reach in `directory`. */
   shared?: string | undefined
+  maxConnections?: number | undefined
 }
 
 export interface EmbeddedPostgres extends AsyncDisposable {
@@ -42,14 +43,15 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   }
 }
 
-async function open({ directory, log = () => {}, shared = '/var/lib/muster' }: EmbeddedPostgresOptions) {
+async function open(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const { directory, log = () => {}, shared = '/var/lib/muster', maxConnections = 100 } = options
   await using opened = new AsyncDisposableStack()
   const place = opened.use(await openPlace(path.resolve(directory), shared, log))
   const binaries = await openBinaries(place.account, locateBinaries(), shared, log)
   await stopLeftover(place, log)
   await initialiseCluster(place, binaries)
   const socket = opened.use(await openSocketDirectory(place))
-  const server = opened.use(await startServer(place, binaries, socket.path))
+  const server = opened.use(await startServer(place, binaries, { socketDirectory: socket.path, maxConnections }))
   opened.use(guardServer(server, place.account))
   const url = (role: string = 'muster_owner', database = 'muster') =>
     `postgresql://${role}@localhost:5432/${database}?host=${encodeURIComponent(socket.path)}&sslmode=disable`

@@ -59,13 +59,16 @@ async function relocate(
   log: (line: string) => void,
 ): Promise<string> {
   const moved = path.join(await openSharedDirectory(shared), randomBytes(6).toString('hex'))
-  // Fails where the directory is not empty: a cluster that cannot be reached any more is not to be hidden by a new one.
-  await rmdir(home).catch((cause) => {
-    throw refuse(directory, `uid ${account.uid} cannot enter it, and it is not empty`, cause)
-  })
   await mkdir(moved, { mode: 0o711 })
-  await chmod(moved, 0o711)
-  if (!(await canEnter(account, moved))) throw refuse(moved, `uid ${account.uid} cannot enter it`)
+  try {
+    await chmod(moved, 0o711)
+    if (!(await canEnter(account, moved))) throw new Error(`uid ${account.uid} cannot enter ${moved} either`)
+    // Fails where there is something: a cluster that cannot be reached any more is not to be hidden by a new one.
+    await rmdir(home)
+  } catch (cause) {
+    await rmdir(moved)
+    throw refuse(directory, `uid ${account.uid} cannot enter it; ${(cause as Error).message}`, cause)
+  }
   log(`${directory} cannot be reached by PostgreSQL's account (uid ${account.uid}): the database is kept in ${moved}`)
   return moved
 }

@@ -25,13 +25,18 @@ export function clusterName({ data }: Place): string {
   return `muster-${createHash('sha256').update(data).digest('hex').slice(0, 12)}`
 }
 
-export async function startServer(place: Place, binaries: string, socketDirectory: string): Promise<Server> {
+export interface ServerOptions {
+  socketDirectory: string
+  maxConnections: number
+}
+
+export async function startServer(place: Place, binaries: string, options: ServerOptions): Promise<Server> {
   const settings = {
     listen_addresses: '',
-    unix_socket_directories: socketDirectory,
+    unix_socket_directories: options.socketDirectory,
     unix_socket_permissions: '0700',
     cluster_name: clusterName(place),
-    max_connections: 100,
+    max_connections: options.maxConnections,
     shared_buffers: '64MB',
     max_wal_size: '1GB',
     fsync: 'on',
@@ -41,9 +46,9 @@ export async function startServer(place: Place, binaries: string, socketDirector
     log_timezone: 'UTC',
     timezone: 'UTC',
   }
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   await using log = await openLog(path.join(place.home, 'postgres.log'))
-  const child = spawn(path.join(binaries, 'postgres'), ['-D', place.data, '-p', '5432', ...options], {
+  const child = spawn(path.join(binaries, 'postgres'), ['-D', place.data, '-p', '5432', ...flags], {
     ...spawnOptions(place.account),
     stdio: ['ignore', log.fd, log.fd],
     // A Ctrl-C in the terminal is for the owner, which stops the server last.
