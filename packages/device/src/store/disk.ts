@@ -26,14 +26,17 @@ export const realDisk: Disk = {
   },
 }
 
-/** Makes a directory of mode 0700 and its missing parents, durably. */
+/** Makes a directory of mode 0700 and its missing parents, durably; whoever made it before may have died too soon for that. */
 export async function makeDirectory(path: string, disk: Disk): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  const top = dirname(resolve(first))
-  for (let at = dirname(resolve(path)); at.startsWith(top); at = dirname(at)) {
-    await disk.syncDirectory(at)
-    if (at === top) break
+  const directory = resolve(path)
+  const first = await mkdir(directory, { recursive: true, mode: 0o700 })
+  const top = dirname(first ?? directory)
+  for (let at = directory; at !== top; ) {
+    at = dirname(at)
+    await disk.syncDirectory(at).catch((error: unknown) => {
+      // A parent of somebody else that may be passed, but not read.
+      if (!hasCode(error, 'EACCES')) throw error
+    })
   }
 }
 

@@ -30,8 +30,15 @@ export async function openStore(directory: string, disk: Disk = realDisk): Promi
     await disk.syncDirectory(directory)
   }
 
+  let keyIsDurable = false
   const store: DeviceStore = {
-    loadKey: () => loadKey(path('key.pem')),
+    async loadKey() {
+      const key = await readKey(path('key.pem'))
+      // Whoever made it may have died before its name was on disk.
+      if (key && !keyIsDurable) await disk.syncDirectory(directory)
+      keyIsDurable = key !== undefined
+      return key
+    },
 
     async addKey(key) {
       await withDraft(directory, 'key.pem', disk, async (draft) => {
@@ -42,7 +49,6 @@ export async function openStore(directory: string, disk: Disk = realDisk): Promi
         })
         await disk.remove(draft)
       })
-      await disk.syncDirectory(directory)
       const kept = await store.loadKey()
       if (!kept) throw damaged(directory, 'key.pem has disappeared')
       return kept
@@ -71,7 +77,7 @@ export async function openStore(directory: string, disk: Disk = realDisk): Promi
   return store
 }
 
-async function loadKey(path: string): Promise<KeyObject | undefined> {
+async function readKey(path: string): Promise<KeyObject | undefined> {
   const pem = await readText(path, (mode) => {
     if (mode & 0o077)
       throw new MusterError(
