@@ -1,3 +1,4 @@
+export * from './api/audit.ts'
 export * from './api/claims.ts'
 export * from './api/devices.ts'
 export * from './api/enrolment.ts'

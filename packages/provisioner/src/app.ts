@@ -1,0 +1,64 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { MusterError } from '@muster/contracts'
+import { bodyLimit } from 'hono/body-limit'
+import { createMiddleware } from 'hono/factory'
+import { secureHeaders } from 'hono/secure-headers'
+import { addAuditRoutes } from './audit/routes.ts'
+import { addClaimRoutes } from './claims/routes.ts'
+import type { Deps } from './context.ts'
+import { addDeviceRoutes } from './devices/routes.ts'
+import { addDocumentation } from './documentation/routes.ts'
+import { addEnrolmentRoutes } from './enrolment/routes.ts'
+import { addFleetRoutes } from './fleets/routes.ts'
+import { addReadiness } from './health/routes.ts'
+import { type App, type AppEnv, contextOf } from './http/env.ts'
+import { createNotFoundHandler } from './http/not-found.ts'
+import { logRequests } from './http/request-log.ts'
+import { authenticateOperator } from './operators/authenticate.ts'
+import { addPolicyRoutes } from './policies/routes.ts'
+import { createErrorHandler, InvalidRequest } from './problem.ts'
+import { addRevocationRoutes } from './revocations/routes.ts'
+
+const maxBodyBytes = 64 * 1024
+
+/** What a device asks for without an operator's token. */
+const forDevices: readonly string[] = ['/v1/bootstrap', '/v1/enrol']
+
+/** The HTTPS API. No side effects: nothing listens, nothing runs. */
+export function createApp(deps: Deps): App {
+  const app: App = new OpenAPIHono<AppEnv>({
+    defaultHook: (result) => {
+      if (!result.success) throw new InvalidRequest(result.target, result.error)
+    },
+  })
+  app.use(logRequests(deps), secureHeaders({ strictTransportSecurity: false }))
+  const handleError = createErrorHandler(deps.log)
+  app.onError(handleError)
+  app.notFound(createNotFoundHandler(app, handleError))
+  app.use('/v1/*', requireOperator(deps), limitBody)
+
+  addReadiness(app, deps)
+  addEnrolmentRoutes(app, deps)
+  addClaimRoutes(app, deps)
+  addDeviceRoutes(app, deps)
+  addRevocationRoutes(app, deps)
+  addPolicyRoutes(app, deps)
+  addFleetRoutes(app, deps)
+  addAuditRoutes(app, deps)
+  addDocumentation(app)
+  return app
+}
+
+const requireOperator = (deps: Deps) =>
+  createMiddleware<AppEnv>(async (c, next) => {
+    if (!forDevices.includes(c.req.path))
+      c.set('actor', await authenticateOperator(contextOf(c, deps), c.req.header('authorization')))
+    await next()
+  })
+
+const limitBody = bodyLimit({
+  maxSize: maxBodyBytes,
+  onError: () => {
+    throw new MusterError('request-too-large', `a body has at most ${maxBodyBytes} bytes`)
+  },
+})

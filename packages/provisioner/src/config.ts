@@ -1,0 +1,44 @@
+import { join, resolve } from 'node:path'
+import { Host, LogLevel, NodeName, Port, readConfig } from '@muster/contracts/config'
+import { z } from 'zod'
+
+export const provisionerVariables = z.object({
+  MUSTER_DATA: z.string().default('.muster'),
+  MUSTER_HOST: Host.default('127.0.0.1'),
+  MUSTER_API_PORT: Port.default(8443),
+  MUSTER_PKI_PORT: Port.default(8080),
+  MUSTER_PROVISIONER_METRICS_PORT: Port.default(9400),
+  MUSTER_MQTT_PORT: Port.default(8883),
+  MUSTER_PUBLIC_HOST: Host.default('localhost'),
+  MUSTER_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://'),
+  MUSTER_CA_PASSPHRASE: z.string().min(12, 'must have 12 characters or more').optional(),
+  MUSTER_TRUST_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$/, 'must be a domain name in lower case')
+    .default('muster.local'),
+  MUSTER_NODE: NodeName.max(40).default('1'),
+  MUSTER_LOG_LEVEL: LogLevel.default('info'),
+})
+export const provisionerSecrets = ['MUSTER_DATABASE_URL', 'MUSTER_CA_PASSPHRASE'] as const
+
+export type Config = ReturnType<typeof loadConfig>
+
+export function loadConfig(env: Readonly<Record<string, string | undefined>>) {
+  const read = readConfig(provisionerVariables, env, provisionerSecrets)
+  const data = resolve(read.MUSTER_DATA)
+  return Object.freeze({
+    data,
+    caDirectory: join(data, 'ca'),
+    caPassphrase: read.MUSTER_CA_PASSPHRASE,
+    databaseUrl: read.MUSTER_DATABASE_URL,
+    host: read.MUSTER_HOST,
+    apiPort: read.MUSTER_API_PORT,
+    pkiPort: read.MUSTER_PKI_PORT,
+    metricsPort: read.MUSTER_PROVISIONER_METRICS_PORT,
+    mqttPort: read.MUSTER_MQTT_PORT,
+    publicHost: read.MUSTER_PUBLIC_HOST,
+    trustDomain: read.MUSTER_TRUST_DOMAIN,
+    node: `provisioner-${read.MUSTER_NODE}`,
+    logLevel: read.MUSTER_LOG_LEVEL,
+  })
+}

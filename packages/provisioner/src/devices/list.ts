@@ -1,0 +1,35 @@
+import type { DeviceState } from '@muster/contracts'
+import { devices } from '@muster/db'
+import { and, asc, eq, gt } from 'drizzle-orm'
+import { z } from 'zod'
+import type { Context } from '../context.ts'
+import { requireFleet } from '../fleets/require-fleet.ts'
+import { decodeCursor, toPage } from '../http/paging.ts'
+import { presentDevice } from './present.ts'
+
+interface Query {
+  fleet: string
+  state?: DeviceState | undefined
+  group?: string | undefined
+  limit: number
+  cursor?: string | undefined
+}
+
+export async function listDevices({ db }: Pick<Context, 'db'>, { fleet, state, group, limit, cursor }: Query) {
+  const after = decodeCursor(cursor, z.tuple([z.string()]))
+  await requireFleet(db, fleet)
+  const rows = await db
+    .select()
+    .from(devices)
+    .where(
+      and(
+        eq(devices.fleet, fleet),
+        state && eq(devices.state, state),
+        group === undefined ? undefined : eq(devices.group, group),
+        after && gt(devices.id, after[0]),
+      ),
+    )
+    .orderBy(asc(devices.id))
+    .limit(limit + 1)
+  return toPage(rows, limit, presentDevice, (row) => [row.id])
+}

@@ -1,0 +1,159 @@
+import { type Enrolment, type EnrolRequest, MusterError, type Policy } from '@muster/contracts'
+import {
+  certificates,
+  claimKeys,
+  claims,
+  isSerializationFailure,
+  isUniqueViolation,
+  recordAudit,
+  type Tx,
+} from '@muster/db'
+import { type Csr, readCsr } from '@muster/pki'
+import { and, desc, eq } from 'drizzle-orm'
+import { type CertificateRow, issueRecorded } from '../certificates/issue.ts'
+import type { Context } from '../context.ts'
+import type { DeviceRow } from '../devices/present.ts'
+import { lockDevice } from '../devices/transition.ts'
+import { isInNetworks } from '../http/address.ts'
+import { findPolicy } from '../policies/find.ts'
+import { presentEnrolment } from './answer.ts'
+import { authenticateClaim, type ClaimRow } from './authenticate-claim.ts'
+import { bindKey } from './bind-key.ts'
+import { recordEnrolRefusal } from './record-refusal.ts'
+
+export type EnrolInput = EnrolRequest & { address: string }
+export type EnrolResult = { result: 'issued' | 'repeated'; enrolment: Enrolment } | { result: 'pending' }
+
+type Outcome =
+  | { pending: true }
+  | { pending: false; device: DeviceRow; policy: Policy; certificate: CertificateRow; fresh: boolean }
+
+/** Promise 2: claim and key to certificate, any number of times. The steps are those of docs/enrolment.md. */
+export async function enrolDevice(ctx: Context, request: EnrolInput): Promise<EnrolResult> {
+  // Step 1: authenticate the claim; nothing that costs more is done for a stranger.
+  const claim = await authenticateClaim(ctx, request.claim)
+  const actor = `claim:${claim.id}`
+  try {
+    if (claim.networks && !isInNetworks(request.address, claim.networks))
+      throw new MusterError('claim-network', 'the claim cannot be used from this address')
+    // Step 2: read the request and verify that the sender holds the key.
+    const csr = readCsr(request.csr)
+    const outcome = await settleConflicts(() =>
+      ctx.db.transaction((tx) => enrolKey({ ...ctx, actor }, tx, claim.id, csr, request)),
+    )
+    // Step 7: committed, so the certificate may leave.
+    if (outcome.pending) return { result: 'pending' }
+    const enrolment = presentEnrolment(ctx, outcome.device, outcome.policy, outcome.certificate)
+    return { result: outcome.fresh ? 'issued' : 'repeated', enrolment }
+  } catch (error) {
+    if (error instanceof MusterError) await recordEnrolRefusal(ctx, claim, request, error)
+    throw error
+  }
+}
+
+async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request: EnrolInput): Promise<Outcome> {
+  // Step 3: lock the claim: of many at once, one binds its key and the others see that it has.
+  const [claim] = await tx.select().from(claims).where(eq(claims.id, claimId)).for('update')
+  if (!claim) throw new MusterError('claim-invalid', 'the claim is not known here')
+  const { keyFingerprint } = csr
+  const [binding] = await tx
+    .select()
+    .from(claimKeys)
+    .where(and(eq(claimKeys.claim, claimId), eq(claimKeys.keyFingerprint, keyFingerprint)))
+
+  // Step 4: the device this key is bound to, or bind it.
+  const device = binding
+    ? await lockDevice(tx, { fleet: binding.fleet, id: binding.device })
+    : await bindKey(ctx, tx, claim, { keyFingerprint, device: request.device, attributes: request.attributes })
+  if (binding && request.device !== undefined && request.device !== device.id)
+    throw new MusterError('device-name-mismatch', `the key is bound to ${device.id}`)
+  requireEnrollable(device, keyFingerprint)
+
+  // Step 5: the certificate it has, or issue one.
+  const policy = await findPolicy(tx, device.fleet, device.policy)
+  const live = device.state === 'active' ? await findCertificate(tx, device) : undefined
+  const usable = live !== undefined && live.notAfter > ctx.now()
+  if (live && !usable && binding)
+    throw new MusterError('certificate-expired', 'the certificate this claim led to has expired; a new claim is needed')
+  if (usable && binding) return { pending: false, device, policy, certificate: live, fresh: false }
+  const identity = { fleet: device.fleet, group: device.group, device: device.id, profile: device.profile }
+  const issued =
+    device.state === 'active' && !usable ? await issueRecorded(ctx, tx, { identity, spki: csr.spki }) : undefined
+
+  // Step 6: the audit entry, in the same transaction.
+  if (issued || !binding)
+    await recordEnrolment(ctx, tx, claim, device, { csr, issued, address: request.address, bound: !binding })
+  const certificate = issued ?? live
+  if (!certificate) return { pending: true }
+  return { pending: false, device, policy, certificate, fresh: issued !== undefined }
+}
+
+/** A device may have its certificate while it is active; a pending one waits. */
+function requireEnrollable(device: DeviceRow, keyFingerprint: string): void {
+  const { id, state } = device
+  if (device.keyFingerprint !== keyFingerprint)
+    throw new MusterError('device-taken', `${id} has been enrolled with another key since`)
+  if (state === 'rejected') throw new MusterError('device-rejected', `${id} was refused approval`)
+  if (state === 'suspended') throw new MusterError('device-suspended', `${id} is suspended`)
+  if (state === 'revoked') throw new MusterError('device-revoked', `${id} is revoked`)
+  if (state === 'retired') throw new MusterError('device-retired', `${id} is retired; a new claim is needed`)
+}
+
+async function findCertificate(tx: Tx, device: DeviceRow): Promise<CertificateRow | undefined> {
+  const [row] = await tx
+    .select()
+    .from(certificates)
+    .where(
+      and(
+        eq(certificates.fleet, device.fleet),
+        eq(certificates.device, device.id),
+        eq(certificates.keyFingerprint, device.keyFingerprint),
+        eq(certificates.state, 'active'),
+      ),
+    )
+    .orderBy(desc(certificates.notBefore))
+    .limit(1)
+  return row
+}
+
+interface Recorded {
+  csr: Csr
+  issued: CertificateRow | undefined
+  address: string
+  bound: boolean
+}
+
+async function recordEnrolment(
+  ctx: Context,
+  tx: Tx,
+  claim: ClaimRow,
+  device: DeviceRow,
+  recorded: Recorded,
+): Promise<void> {
+  const { csr, issued, address, bound } = recorded
+  await recordAudit(tx, {
+    actor: ctx.actor,
+    action: bound ? 'device.enrol' : 'certificate.issue',
+    fleet: device.fleet,
+    subject: device.id,
+    detail: {
+      claim: claim.id,
+      state: device.state,
+      keyFingerprint: csr.keyFingerprint,
+      address,
+      ...(issued && { serial: issued.serial, notAfter: issued.notAfter }),
+    },
+    requestId: ctx.requestId,
+    at: ctx.now(),
+  })
+}
+
+/** Two claims can meet at one name or one key; whoever comes second starts over and finds what the first has left. */
+async function settleConflicts<T>(run: () => Promise<T>, attempts = 3): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (attempts <= 1 || !(isUniqueViolation(error) || isSerializationFailure(error))) throw error
+    return settleConflicts(run, attempts - 1)
+  }
+}

@@ -1,0 +1,68 @@
+import { createRoute } from '@hono/zod-openapi'
+import { Bootstrap, Enrolment, EnrolRequest, MusterError, PendingEnrolment } from '@muster/contracts'
+import { certificateFingerprint, encodePem } from '@muster/pki'
+import type { Deps } from '../context.ts'
+import { readAddress } from '../http/address.ts'
+import { type App, contextOf } from '../http/env.ts'
+import { answer, jsonBody, refused } from '../http/responses.ts'
+import { enrolDevice } from './enrol.ts'
+import { createEnrolLimits } from './limits.ts'
+
+const tags = ['enrolment']
+const pendingRetrySeconds = 30
+
+const bootstrap = createRoute({
+  method: 'get',
+  path: '/v1/bootstrap',
+  operationId: 'getBootstrap',
+  description: 'Fetched before anything is trusted: check the root against the fingerprint in the claim.',
+  tags,
+  responses: { 200: answer('the trust anchors', Bootstrap), ...refused },
+})
+
+const enrol = createRoute({
+  method: 'post',
+  path: '/v1/enrol',
+  operationId: 'enrolDevice',
+  description:
+    'Claim and key to certificate. The same claim and key are answered with the same certificate, any number of times.',
+  tags,
+  request: jsonBody(EnrolRequest),
+  responses: {
+    201: answer('the certificate', Enrolment),
+    202: answer('an operator has to approve; send the same again later', PendingEnrolment),
+    ...refused,
+  },
+})
+
+export function addEnrolmentRoutes(app: App, deps: Deps): void {
+  const limits = createEnrolLimits()
+  const root = deps.issuer.root.raw
+  const anchors = { roots: encodePem('CERTIFICATE', root), rootFingerprint: certificateFingerprint(root) }
+
+  app.openapi(bootstrap, (c) => c.json({ ...anchors, serverTime: deps.now().toISOString() }, 200))
+
+  app.openapi(enrol, async (c) => {
+    const request = c.req.valid('json')
+    const address = readAddress(c)
+    await limits.require(address, request.claim)
+    const outcome = await enrolDevice(contextOf(c, deps), { ...request, address }).catch(async (error) => {
+      if (isRefusal(error)) await limits.countRefusal(address, request.claim)
+      throw error
+    })
+    c.header('Cache-Control', 'no-store')
+    deps.metrics.enrolments.inc({ result: outcome.result })
+    if (outcome.result === 'pending') {
+      c.header('Retry-After', String(pendingRetrySeconds))
+      return c.json({ status: 'pending' as const, retryAfter: pendingRetrySeconds }, 202)
+    }
+    c.set('logged', {
+      fleet: outcome.enrolment.device.fleet,
+      device: outcome.enrolment.device.id,
+      result: outcome.result,
+    })
+    return c.json(outcome.enrolment, 201)
+  })
+}
+
+const isRefusal = (error: unknown) => error instanceof MusterError && !['unavailable', 'internal'].includes(error.code)

@@ -1,0 +1,34 @@
+import { createRoute } from '@hono/zod-openapi'
+import { CreateFleetRequest, Fleet, PageQuery, pageOf } from '@muster/contracts'
+import type { Deps } from '../context.ts'
+import { type App, contextOf } from '../http/env.ts'
+import { answer, jsonBody, operator, refused } from '../http/responses.ts'
+import { createFleet } from './create.ts'
+import { listFleets } from './list.ts'
+
+const tags = ['fleets']
+
+const list = createRoute({
+  method: 'get',
+  path: '/v1/fleets',
+  operationId: 'listFleets',
+  tags,
+  security: operator,
+  request: { query: PageQuery },
+  responses: { 200: answer('a page of fleets', pageOf(Fleet)), ...refused },
+})
+
+const create = createRoute({
+  method: 'post',
+  path: '/v1/fleets',
+  operationId: 'createFleet',
+  tags,
+  security: operator,
+  request: jsonBody(CreateFleetRequest),
+  responses: { 201: answer('created', Fleet), ...refused },
+})
+
+export function addFleetRoutes(app: App, deps: Deps): void {
+  app.openapi(list, async (c) => c.json(await listFleets(deps, c.req.valid('query')), 200))
+  app.openapi(create, async (c) => c.json(await createFleet(contextOf(c, deps), c.req.valid('json')), 201))
+}

@@ -1,0 +1,58 @@
+import { migrateDb, openDb } from '@muster/db'
+import { collectDefaultMetrics } from 'prom-client'
+import { createApp } from './app.ts'
+import { createPublicApp } from './certificates/public-app.ts'
+import { loadConfig } from './config.ts'
+import type { Deps } from './context.ts'
+import { createHealthApp } from './health/app.ts'
+import { listenHttp, listenHttps } from './http/listen.ts'
+import { createLogger } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
+import { prepareRegistry } from './startup/prepare-registry.ts'
+import { reportFailure } from './startup/report-failure.ts'
+import { shutdownRequested } from './startup/shutdown.ts'
+
+async function main(): Promise<void> {
+  const config = loadConfig(process.env)
+  if (process.argv.includes('--check-config')) return console.log('the configuration is good')
+  const shutdown = shutdownRequested()
+  const log = createLogger(config.logLevel, config.node)
+  const metrics = createMetrics()
+  const now = () => new Date()
+  collectDefaultMetrics({ register: metrics.registry })
+
+  await migrateDb(config.databaseUrl)
+  await using db = await openDb({
+    url: config.databaseUrl,
+    role: 'muster_provisioner',
+    onError: (err) => log.warn({ err }, 'a database connection broke'),
+  })
+  const { issuer } = await prepareRegistry(db, config, now())
+  const { trustDomain, publicHost, mqttPort, host } = config
+  const settings = { trustDomain, publicHost, mqttPort, validityMs: 90 * 86_400_000 }
+  const deps: Deps = { db, issuer, settings, log, now, metrics }
+  const material = await issueOwnCertificate(deps, config.node)
+
+  await using api = await listenHttps(
+    createApp(deps),
+    { host, port: config.apiPort, setting: 'MUSTER_API_PORT' },
+    material,
+  )
+  await using pki = await listenHttp(createPublicApp(issuer), {
+    host,
+    port: config.pkiPort,
+    setting: 'MUSTER_PKI_PORT',
+  })
+  await using health = await listenHttp(createHealthApp(deps), {
+    host: '127.0.0.1',
+    port: config.metricsPort,
+    setting: 'MUSTER_PROVISIONER_METRICS_PORT',
+  })
+
+  const ports = { api: api.port, pki: pki.port, metrics: health.port }
+  log.info({ ports, issuer: issuer.name }, 'provisioner ready')
+  log.info({ why: await shutdown }, 'provisioner stops')
+}
+
+await main().catch(reportFailure)

@@ -1,0 +1,42 @@
+import { Counter, Histogram, Registry } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  return {
+    registry,
+    enrolments: new Counter({
+      name: 'muster_enrolments_total',
+      help: 'Enrolments answered with a certificate (issued, repeated) or with pending',
+      labelNames: ['result'] as const,
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'muster_refusals_total',
+      help: 'Requests refused, by error code',
+      labelNames: ['code'] as const,
+      registers,
+    }),
+    alerts: new Counter({
+      name: 'muster_alerts_total',
+      help: 'Refusals that somebody should look at, by error code',
+      labelNames: ['code'] as const,
+      registers,
+    }),
+    httpSeconds: new Histogram({
+      name: 'muster_http_request_duration_seconds',
+      help: 'From the request to its answer',
+      labelNames: ['method', 'route', 'status'] as const,
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    }),
+    issueSeconds: new Histogram({
+      name: 'muster_issue_duration_seconds',
+      help: 'Signing a certificate and checking it',
+      buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1],
+      registers,
+    }),
+  }
+}

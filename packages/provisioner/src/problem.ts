@@ -1,0 +1,111 @@
+import { type ErrorCode, MusterError, type Problem, problemType } from '@muster/contracts'
+import { isDatabaseUnavailable } from '@muster/db'
+import type { ErrorHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Logger } from 'pino'
+import type { ZodError } from 'zod'
+import { RateLimited } from './enrolment/limits.ts'
+import type { AppEnv } from './http/env.ts'
+
+/** How each refusal is told over HTTP; the only place with status numbers of errors. */
+export const problems: Readonly<Record<ErrorCode, { status: ContentfulStatusCode; title: string }>> = {
+  'request-invalid': { status: 400, title: 'The request is not valid' },
+  'request-too-large': { status: 413, title: 'The request is too large' },
+  'not-found': { status: 404, title: 'There is nothing here' },
+  'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
+  'media-type-unsupported': { status: 415, title: 'The content type is not supported' },
+  'not-authenticated': { status: 401, title: 'Authentication is needed' },
+  forbidden: { status: 403, title: 'This is not permitted' },
+  'rate-limited': { status: 429, title: 'Too many refused requests' },
+  conflict: { status: 409, title: 'The request is in conflict with what there is' },
+  unavailable: { status: 503, title: 'The service is not available at the moment' },
+  internal: { status: 500, title: 'An unexpected error' },
+
+  'claim-invalid': { status: 403, title: 'The claim is not valid' },
+  'claim-expired': { status: 403, title: 'The claim has expired' },
+  'claim-exhausted': { status: 403, title: 'The claim is used up' },
+  'claim-key-mismatch': { status: 403, title: 'The claim is bound to another key' },
+  'claim-network': { status: 403, title: 'The claim is not for this network' },
+  'csr-invalid': { status: 400, title: 'The certificate signing request is not valid' },
+  'key-not-allowed': { status: 400, title: 'The key is not allowed' },
+  'key-in-use': { status: 409, title: 'The key belongs to another device' },
+  'device-name-missing': { status: 400, title: 'The device must name itself' },
+  'device-name-mismatch': { status: 403, title: 'The claim is for another device' },
+  'device-taken': { status: 409, title: 'The device is enrolled with another key' },
+  'device-rejected': { status: 403, title: 'The device was rejected' },
+  'certificate-expired': { status: 403, title: 'The certificate has expired' },
+
+  'fleet-not-found': { status: 404, title: 'There is no such fleet' },
+  'claim-not-found': { status: 404, title: 'There is no such claim' },
+  'device-not-found': { status: 404, title: 'There is no such device' },
+  'device-revoked': { status: 403, title: 'The device is revoked' },
+  'device-retired': { status: 403, title: 'The device is retired' },
+  'device-suspended': { status: 403, title: 'The device is suspended' },
+  'device-pending': { status: 403, title: 'The device waits for approval' },
+  'policy-not-found': { status: 404, title: 'There is no such policy' },
+  'revocation-not-found': { status: 404, title: 'There is no such revocation' },
+  'transition-not-allowed': { status: 409, title: 'The device is not in a state for this' },
+
+  'certificate-missing': { status: 401, title: 'A client certificate is needed' },
+  'certificate-untrusted': { status: 403, title: 'The certificate is not trusted' },
+  'certificate-subject': { status: 403, title: 'The certificate names nobody' },
+  'certificate-not-yet-valid': { status: 403, title: 'The certificate is not valid yet' },
+  'certificate-unknown': { status: 403, title: 'The certificate is not in the registry' },
+  'certificate-revoked': { status: 403, title: 'The certificate is revoked' },
+  'client-id-mismatch': { status: 403, title: 'The client id is not the device' },
+  'packet-malformed': { status: 400, title: 'The packet is malformed' },
+  'publish-denied': { status: 403, title: 'Publishing there is denied' },
+  'subscribe-denied': { status: 403, title: 'Subscribing there is denied' },
+  'will-denied': { status: 403, title: 'The will is denied' },
+}
+
+const databaseRetrySeconds = 5
+
+/** The one place where an error becomes an answer, and where what nobody expected is logged. */
+export function createErrorHandler(log: Logger): ErrorHandler<AppEnv> {
+  return (error, c) => {
+    const refusal = toRefusal(error)
+    const { status, title } = problems[refusal.code]
+    const instance = c.get('requestId')
+    if (refusal.code === 'internal') log.error({ err: error, requestId: instance }, 'unexpected error')
+    if (refusal.code === 'unavailable') c.header('Retry-After', String(databaseRetrySeconds))
+    if (refusal instanceof RateLimited) c.header('Retry-After', String(refusal.retryAfterSeconds))
+    if (refusal.code === 'not-authenticated') c.header('WWW-Authenticate', 'Bearer')
+    c.set('refusal', refusal)
+    const problem: Problem = {
+      type: problemType(refusal.code),
+      title,
+      status,
+      detail: refusal.detail,
+      instance,
+      ...(refusal instanceof InvalidRequest && { errors: refusal.errors }),
+    }
+    return c.body(JSON.stringify(problem), status, { 'content-type': 'application/problem+json' })
+  }
+}
+
+function toRefusal(error: Error): MusterError {
+  if (error instanceof MusterError) return error
+  if (error instanceof HTTPException && error.status === 415)
+    return new MusterError('media-type-unsupported', 'the body must be application/json', { cause: error })
+  if (error instanceof HTTPException && error.status < 500)
+    return new MusterError('request-invalid', 'the body is not JSON', { cause: error })
+  if (isDatabaseUnavailable(error))
+    return new MusterError('unavailable', 'the registry cannot be reached at the moment', { cause: error })
+  return new MusterError('internal', 'the error is logged under the request id', { cause: error })
+}
+
+/** What zod found, by JSON pointer. */
+export class InvalidRequest extends MusterError {
+  readonly errors: NonNullable<Problem['errors']>
+
+  constructor(target: string, error: ZodError) {
+    super('request-invalid', target === 'json' ? 'the body does not fit the schema' : `the ${target} is not valid`)
+    this.errors = error.issues.map(({ path, message }) => ({
+      // RFC 6901 §3
+      pointer: path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+      detail: message,
+    }))
+  }
+}

@@ -1,0 +1,44 @@
+import { createPublicKey } from 'node:crypto'
+import { platformFleet } from '@muster/contracts'
+import { devices, recordAudit } from '@muster/db'
+import { encodePem, generateKey, keyFingerprint } from '@muster/pki'
+import { issueRecorded } from '../certificates/issue.ts'
+import type { Context, Deps } from '../context.ts'
+import type { TlsMaterial } from '../http/listen.ts'
+
+/** This process' own server certificate, recorded like a device's. The key is new each time and stays in memory. */
+export async function issueOwnCertificate(deps: Deps, node: string): Promise<TlsMaterial & { notAfter: Date }> {
+  const key = await generateKey('p256')
+  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' })
+  const at = deps.now()
+  const ctx: Context = { ...deps, actor: node }
+  const fleet = platformFleet
+  const life = {
+    group: 'provisioners',
+    policy: 'service',
+    profile: 'server' as const,
+    state: 'active' as const,
+    keyFingerprint: keyFingerprint(spki),
+    enrolledAt: at,
+    stateAt: at,
+  }
+  const certificate = await deps.db.transaction(async (tx) => {
+    // A start under a name that was there before takes its row over: the key it was made with is gone with its process.
+    await tx
+      .insert(devices)
+      .values({ fleet, id: node, ...life })
+      .onConflictDoUpdate({ target: [devices.fleet, devices.id], set: life })
+    const identity = { fleet, group: life.group, device: node, profile: life.profile }
+    const issued = await issueRecorded(ctx, tx, { identity, spki })
+    const detail = { serial: issued.serial, keyFingerprint: issued.keyFingerprint }
+    await recordAudit(tx, { actor: node, action: 'device.enrol', fleet, subject: node, detail, at })
+    return issued
+  })
+  const chain = [certificate.der, ...deps.issuer.chain.map(({ raw }) => raw)]
+  return {
+    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert: chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
+    ca: encodePem('CERTIFICATE', deps.issuer.root.raw),
+    notAfter: certificate.notAfter,
+  }
+}
