@@ -1,9 +1,15 @@
 import { sql } from 'drizzle-orm'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openDb } from './open.ts'
 import { isInsufficientPrivilege } from './pg-errors.ts'
 import type { DbRole } from './roles.ts'
-import { openTestDb } from './testing.ts'
+import { openTestDb, type TestDb } from './testing.ts'
+
+let registry: TestDb
+beforeAll(async () => {
+  registry = await openTestDb()
+})
+afterAll(() => registry[Symbol.asyncDispose]())
 
 const owner = 'select insert update delete truncate references trigger'
 
@@ -51,8 +57,7 @@ const readGrants = sql`
   from granted group by role, name`
 
 test('every role has what it needs on every table, and nothing else', async () => {
-  await using test = await openTestDb()
-  const { rows } = await test.db.execute<{ role: string; name: string; privileges: string }>(readGrants)
+  const { rows } = await registry.db.execute<{ role: string; name: string; privileges: string }>(readGrants)
   const actual: Record<string, Record<string, string>> = {}
   for (const { role, name, privileges } of rows) actual[name] = { ...actual[name], [role]: privileges }
   expect(actual).toEqual(
@@ -61,8 +66,7 @@ test('every role has what it needs on every table, and nothing else', async () =
 })
 
 test('PUBLIC has nothing: not the schema, not a table', async () => {
-  await using test = await openTestDb()
-  const { rows } = await test.db.execute(sql`
+  const { rows } = await registry.db.execute(sql`
     select 'schema' as what from pg_namespace, aclexplode(nspacl) acl where nspname = 'public' and acl.grantee = 0
     union all select relname from pg_class, aclexplode(relacl) acl
       where relnamespace = 'public'::regnamespace and acl.grantee = 0`)
@@ -116,8 +120,7 @@ const denied: Record<string, Partial<Record<DbRole, string[]>>> = {
 for (const [what, roles] of Object.entries(denied))
   for (const [role, statements] of Object.entries(roles) as [DbRole, string[]][])
     test(`${what} (${role})`, async () => {
-      await using test = await openTestDb()
-      await using db = await openDb({ url: test.as(role), role })
+      await using db = await openDb({ url: registry.as(role), role })
       for (const statement of statements) {
         const error = await db.execute(sql.raw(statement)).catch((error: unknown) => error)
         expect.soft(isInsufficientPrivilege(error), statement).toBe(true)
@@ -125,8 +128,7 @@ for (const [what, roles] of Object.entries(denied))
     })
 
 test('a broker can do its work', async () => {
-  await using test = await openTestDb()
-  await using db = await openDb({ url: test.as('muster_broker'), role: 'muster_broker' })
+  await using db = await openDb({ url: registry.as('muster_broker'), role: 'muster_broker' })
   for (const statement of [
     `insert into nodes values ('n', now(), now() + interval '60 s')`,
     `update nodes set lease_until = now() + interval '60 s', left_at = null where name = 'n'`,
