@@ -2,19 +2,16 @@ import { enrol } from '../enrol.ts'
 import { realDisk } from '../store/disk.ts'
 import { openStore } from '../store/file-store.ts'
 
-/** A device on its first boot that is killed at the `fatal`th step of its disk, or in the middle of it. Prints how many steps it took. */
-const [url = '', claim = '', directory = '', fatal = '0', when = 'before'] = process.argv.slice(2)
+/** A device on its first boot that is killed at the `fatal`th step of its disk. Prints how many steps it took. */
+const [url = '', claim = '', directory = '', fatal = '0'] = process.argv.slice(2)
 let steps = 0
 
-const die = () => process.kill(process.pid, 'SIGKILL')
 const step =
   <Args extends unknown[]>(act: (...args: Args) => Promise<void>) =>
-  async (...args: Args): Promise<void> => {
+  (...args: Args): Promise<void> => {
     steps += 1
-    const last = steps === Number(fatal)
-    if (last && when === 'before') die()
-    await act(...args)
-    if (last) die()
+    if (steps === Number(fatal)) process.kill(process.pid, 'SIGKILL')
+    return act(...args)
   }
 
 const store = await openStore(directory, {

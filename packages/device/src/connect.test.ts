@@ -1,0 +1,126 @@
+import { createCsr, readCsr } from '@muster/pki'
+import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { connect } from './connect.ts'
+import { memoryStore } from './store/memory-store.ts'
+import { startTestBroker, type TestBroker } from './testing/broker.ts'
+import { issueEnrolment } from './testing/provisioner.ts'
+
+let ca: TestCa
+let broker: TestBroker
+beforeAll(async () => {
+  ca = await createTestCa()
+  broker = await startTestBroker(ca)
+})
+afterAll(() => broker[Symbol.asyncDispose]())
+
+async function enrolledStore(url = broker.url, root = ca.root.toString()) {
+  const store = memoryStore()
+  const key = await store.addKey(await poolKey())
+  const enrolment = await issueEnrolment(ca, readCsr(createCsr(key)).spki, 'pump-1', url)
+  await store.saveEnrolment({ version: 1, url: 'https://localhost', roots: root, enrolment })
+  return store
+}
+const fast = { maxReconnectMs: 20 }
+
+describe('works', () => {
+  test.each([5, 4] as const)(
+    'MQTT protocol level %i, by the name and with the certificate of the device',
+    async (protocolVersion) => {
+      const client = await connect({ store: await enrolledStore(), protocolVersion })
+      const connection = broker.connections.at(-1)
+      expect(connection?.connect).toMatchObject({ clientId: 'pump-1', protocolVersion, clean: true })
+      expect(connection?.socket.getPeerCertificate().subject.CN).toBe('pump-1')
+      await client.publishAsync('fleets/default/devices/pump-1/telemetry/x', '1', { qos: 1 })
+      expect(broker.published.at(-1)?.topic).toBe('fleets/default/devices/pump-1/telemetry/x')
+      await client.endAsync()
+    },
+  )
+
+  test('session options reach the broker', async () => {
+    const properties = { sessionExpiryInterval: 3_600 }
+    const client = await connect({ store: await enrolledStore(), clean: false, properties })
+    expect(broker.connections.at(-1)?.connect).toMatchObject({ clean: false, properties })
+    await client.endAsync()
+  })
+
+  test('a lost connection is made again, with a resumed TLS session, and what was not acknowledged is sent again', async () => {
+    const client = await connect({ store: await enrolledStore(), ...fast })
+    const first = broker.connections.at(-1)
+    const before = broker.connections.length
+    const published = client.publishAsync('t', 'lost', { qos: 1 })
+    first?.socket.destroy()
+    await published
+    expect(broker.connections.length).toBeGreaterThan(before)
+    expect(broker.connections.at(-1)?.resumed).toBe(true)
+    expect(broker.published.at(-1)?.payload.toString()).toBe('lost')
+    await client.endAsync()
+  })
+
+  test('a first connection is tried until the broker is well', async () => {
+    broker.script.push('drop', 0x88, 'drop')
+    const client = await connect({ store: await enrolledStore(), ...fast })
+    expect(broker.script).toEqual([])
+    await client.endAsync()
+  })
+
+  test('a refusal later on does not end the client, it comes back after the longer pause', async () => {
+    const client = await connect({ store: await enrolledStore(), ...fast, refusedRetryMs: 30 })
+    broker.script.push(0x87, 0x87)
+    broker.connections.at(-1)?.socket.destroy()
+    await new Promise<void>((resolve) => client.once('connect', () => resolve()))
+    expect(broker.script).toEqual([])
+    await client.endAsync()
+  })
+})
+
+describe('rejects', () => {
+  test.each([
+    [5, 0x87],
+    [5, 0x85],
+    [5, 0x8a],
+    [4, 5],
+    [4, 2],
+  ] as const)('level %i: the broker refuses with %i', async (protocolVersion, code) => {
+    broker.script.push(code)
+    const before = broker.connections.length
+    const attempt = connect({ store: await enrolledStore(), protocolVersion, ...fast })
+    await expect(attempt).rejects.toMatchObject({ code: 'forbidden' })
+    expect(broker.connections.length).toBe(before + 1)
+  })
+
+  test('before enrolment', async () => {
+    await expect(connect({ store: memoryStore() })).rejects.toMatchObject({ code: 'certificate-missing' })
+  })
+
+  test.each(['mqtt://localhost:1883', 'ws://localhost', 'localhost'])('a broker at %s', async (url) => {
+    await expect(connect({ store: await enrolledStore(url) })).rejects.toMatchObject({ code: 'request-invalid' })
+  })
+
+  test('when the signal ends it', async () => {
+    const reason = new Error('enough')
+    broker.script.push(...Array(1_000).fill('drop'))
+    const ending = new AbortController()
+    const attempt = connect({ store: await enrolledStore(), ...fast, signal: ending.signal })
+    void vi.waitFor(() => expect(broker.script.length).toBeLessThan(998)).then(() => ending.abort(reason))
+    await expect(attempt).rejects.toBe(reason)
+    broker.script.length = 0
+  })
+})
+
+describe('is safe from', () => {
+  test('a broker of another root, whatever options ask for', async () => {
+    await using stranger = await startTestBroker(await createTestCa())
+    const store = await enrolledStore(stranger.url)
+    const lax = { rejectUnauthorized: false }
+    await expect(connect({ store, ...fast, ...lax })).rejects.toMatchObject({ code: 'certificate-untrusted' })
+    expect(stranger.connections).toEqual([])
+  })
+
+  test('a broker whose certificate is for another host', async () => {
+    await using other = await startTestBroker(ca, ['elsewhere.example'])
+    const store = await enrolledStore(other.url)
+    await expect(connect({ store, ...fast })).rejects.toMatchObject({ code: 'certificate-untrusted' })
+    expect(other.connections).toEqual([])
+  })
+})
