@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type LifeContext, simulateDevice } from './device/simulate-device.ts'
 import type { Emit, FleetEvent } from './events.ts'
 import { createLimit } from './limit.ts'
-import { type FleetOptions, parseSettings } from './options.ts'
+import { type FleetOptions, listPositions, parseSettings } from './options.ts'
 import { createStatistics, type Summary } from './statistics.ts'
 
 /** Enrolments at once: making keys and TLS handshakes is what costs. */
@@ -33,7 +33,7 @@ export async function runFleet({ signal, onEvent, ...options }: FleetOptions): P
   const progress = () => emit({ type: 'progress', counts: { ...statistics.counts } })
   const ticking = setInterval(progress, progressMs)
   const lives: Promise<void>[] = []
-  for await (const index of rampUp(settings.devices, settings.ramp, ending))
+  for await (const index of rampUp(listPositions(settings), settings.ramp, ending))
     lives.push(simulateDevice(index, context).catch((error: unknown) => broken.abort(error)))
   await Promise.all(lives)
   clearInterval(ticking)
@@ -45,11 +45,12 @@ export async function runFleet({ signal, onEvent, ...options }: FleetOptions): P
   return summary
 }
 
-async function* rampUp(devices: number, perSecond: number, signal: AbortSignal): AsyncGenerator<number> {
+async function* rampUp(positions: readonly number[], perSecond: number, signal: AbortSignal): AsyncGenerator<number> {
   const startedAt = performance.now()
-  for (let index = 0; index < devices && !signal.aborted; index += 1) {
-    const waitMs = startedAt + (index * 1_000) / perSecond - performance.now()
+  for (const [order, position] of positions.entries()) {
+    const waitMs = startedAt + (order * 1_000) / perSecond - performance.now()
     if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined)
-    if (!signal.aborted) yield index
+    if (signal.aborted) return
+    yield position
   }
 }

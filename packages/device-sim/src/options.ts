@@ -13,6 +13,7 @@ const settings = {
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,50}$/)
     .default('sim'),
+  skip: z.array(Name).default([]),
   ramp: z.number().positive().max(10_000).default(50),
   intervalMs: z.int().min(1).max(86_400_000).default(1_000),
   durationMs: z.int().positive().optional(),
@@ -39,6 +40,15 @@ export function parseSettings(options: z.input<typeof FleetSettings>): FleetSett
 export async function loadSettings(json: string): Promise<FleetSettings> {
   const { claimFile, ...rest } = ProcessSettings.parse(JSON.parse(json))
   return { ...rest, claim: (await readFile(claimFile, 'utf8')).trim() }
+}
+
+/** Positions of the devices to play: those whose names are skipped are left out, and later ones take their place. */
+export function listPositions({ devices, prefix, skip }: FleetSettings): number[] {
+  const skipped = new Set(skip)
+  const positions: number[] = []
+  for (let index = 0; positions.length < devices; index += 1)
+    if (!skipped.has(nameDevice(prefix, index))) positions.push(index)
+  return positions
 }
 
 export function nameDevice(prefix: string, index: number): string {

@@ -1,0 +1,1 @@
+export const devicePath = (id: string) => `/v1/devices/${encodeURIComponent(id)}`

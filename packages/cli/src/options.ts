@@ -1,0 +1,12 @@
+import { InvalidArgumentError } from 'commander'
+
+/** For options that may be given several times. */
+export function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text)
+  if (/^\d+$/.test(text) && count >= 1 && count <= 1_000_000) return count
+  throw new InvalidArgumentError('A whole number from 1 to 1,000,000 is expected.')
+}
