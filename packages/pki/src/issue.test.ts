@@ -220,6 +220,13 @@ describe('rejects', () => {
   )
 })
 
+test('rejects a server with more hosts than a certificate should carry', async () => {
+  const identity: Identity = { ...request.identity, profile: 'server' }
+  const hosts = Array.from({ length: 33 }, (_, i) => `host-${i}`)
+  await expect(issueCertificate(ca.issuer, { ...request, identity, hosts })).rejects.toThrow(RangeError)
+  await issueCertificate(ca.issuer, { ...request, identity, hosts: hosts.slice(1) })
+})
+
 describe('is safe', () => {
   const signer = (sign: Issuer['sign']): Issuer => ({ ...ca.issuer, sign })
 

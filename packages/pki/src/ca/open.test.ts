@@ -7,7 +7,8 @@ import { describe, expect, test } from 'vitest'
 import { issueCertificate } from '../issue.ts'
 import { type OpensslRoom, openOpensslRoom } from '../testing/openssl.ts'
 import { createTestCa, poolKey } from '../testing.ts'
-import { keySigner } from './key-store.ts'
+import { createIssuingCertificate, createRootCertificate } from './certificates.ts'
+import { fileKeyStore, keySigner } from './key-store.ts'
 import { type CaOptions, openCa } from './open.ts'
 
 const now = new Date('2026-11-21T08:00:00Z')
@@ -188,6 +189,33 @@ describe('rejects', () => {
     }
     await room.write('root.crt', root.toString())
     await requireWorking(room)
+  })
+
+  test('a root that is no CA', async () => {
+    await using room = await openOpensslRoom()
+    const options = ['-subj', '/CN=Muster root', '-addext', 'basicConstraints=critical,CA:FALSE', '-days', '4000']
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'key.pem']
+    await room.openssl('req', '-x509', ...key, ...options, '-out', 'root.crt')
+    await expect(open(room)).rejects.toMatchObject({ code: 'certificate-invalid' })
+  })
+
+  test('an issuing CA of another key, or another name, than the root’s', async () => {
+    await using room = await openOpensslRoom()
+    const passphrase = 'right'
+    const { root, issuer } = await open(room, { passphrase })
+    const signer = await fileKeyStore(room.directory, passphrase).open('root')
+    if (!signer) throw new Error('no root key')
+    const spki = issuer.certificate.publicKey.export({ type: 'spki', format: 'der' })
+    const subject = { name: 'issuing-1', spki, trustDomain: 'muster.local' }
+    const sameKey = { certificate: await createRootCertificate(signer, 'elsewhere', now), signer }
+    const sameName = { certificate: root, signer: keySigner(await poolKey()) }
+    for (const other of [sameKey, sameName]) {
+      await room.write('issuing-1.crt', (await createIssuingCertificate(other, subject, now)).toString())
+      await expect(open(room, { passphrase })).rejects.toMatchObject({ code: 'certificate-invalid' })
+    }
+    const { certificate } = issuer
+    await room.write('issuing-1.crt', certificate.toString())
+    await requireWorking(room, { passphrase })
   })
 
   test('an expired CA', async () => {
