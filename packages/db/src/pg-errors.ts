@@ -1,6 +1,7 @@
 import pg from 'pg'
 
 const networkCodes = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT']
+const lockNotAvailable = '55P03'
 const lostMessage =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded|timeout expired)/
 
@@ -25,10 +26,10 @@ export const isInsufficientPrivilege = (error: unknown) => hasCode(error, '42501
 /** Nothing is wrong with the transaction but its company: it may be run again as it is. */
 export const isSerializationFailure = (error: unknown) => hasCode(error, '40001') || hasCode(error, '40P01')
 
-/** The server is away, going, or out of room: nothing is wrong with the statement. */
+/** The server is away, going, out of room or out of time: nothing is wrong with the statement. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   const code = findDatabaseError(error)?.code
-  if (code) return code.startsWith('08') || code.startsWith('57P') || code.startsWith('53')
+  if (code) return /^(08|53|57)/.test(code) || code === lockNotAvailable
   return chain(error).some(
     (at) => networkCodes.includes((at as NodeJS.ErrnoException).code ?? '') || lostMessage.test(at.message),
   )

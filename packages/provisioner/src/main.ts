@@ -10,6 +10,7 @@ import { createLogger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
 import { prepareRegistry } from './startup/prepare-registry.ts'
+import { startOwnRenewal } from './startup/renew-own-certificate.ts'
 import { reportFailure } from './startup/report-failure.ts'
 import { shutdownRequested } from './startup/shutdown.ts'
 
@@ -32,13 +33,14 @@ async function main(): Promise<void> {
   const { trustDomain, publicHost, mqttPort, host } = config
   const settings = { trustDomain, publicHost, mqttPort, validityMs: 90 * 86_400_000 }
   const deps: Deps = { db, issuer, settings, log, now, metrics }
-  const material = await issueOwnCertificate(deps, config.node)
+  const own = await issueOwnCertificate(deps, config.node)
 
   await using api = await listenHttps(
     createApp(deps),
     { host, port: config.apiPort, setting: 'MUSTER_API_PORT' },
-    material,
+    own.material,
   )
+  using _ = startOwnRenewal(deps, config.node, api.server, own)
   await using pki = await listenHttp(createPublicApp(issuer), {
     host,
     port: config.pkiPort,

@@ -43,26 +43,32 @@ export interface TlsMaterial {
   ca: string
 }
 
+const listenerOf = (app: Served) => getRequestListener((request, env) => app.fetch(request, env as HttpBindings))
+
+export const tlsOptions = (material: TlsMaterial) => ({
+  ...material,
+  minVersion: 'TLSv1.2' as const,
+  ciphers: suites.join(':'),
+  honorCipherOrder: true,
+})
+
 export function listenHttps(app: Served, place: Place, material: TlsMaterial) {
   const options: ServerOptions = {
     ...bounds,
-    ...material,
-    minVersion: 'TLSv1.2',
-    ciphers: suites.join(':'),
-    honorCipherOrder: true,
+    ...tlsOptions(material),
     requestCert: true,
     // Devices without a certificate come here for one; what needs a certificate asks whether it is authorised.
     rejectUnauthorized: false,
     handshakeTimeout: 10_000,
   }
-  const server = createHttps(options, getRequestListener(app.fetch as never))
+  const server = createHttps(options, listenerOf(app))
   // Node leaves the socket of a failed or timed-out handshake open.
   server.on('tlsClientError', (_, socket) => socket.destroy())
   return listen(server, place)
 }
 
 export function listenHttp(app: Served, place: Place) {
-  return listen(createHttp(bounds, getRequestListener(app.fetch as never)), place)
+  return listen(createHttp(bounds, listenerOf(app)), place)
 }
 
 async function listen<Server extends HttpServer | HttpsServer>(server: Server, { host, port, setting }: Place) {

@@ -6,8 +6,14 @@ import { issueRecorded } from '../certificates/issue.ts'
 import type { Context, Deps } from '../context.ts'
 import type { TlsMaterial } from '../http/listen.ts'
 
+export interface OwnCertificate {
+  material: TlsMaterial
+  renewAt: Date
+  notAfter: Date
+}
+
 /** This process' own server certificate, recorded like a device's. The key is new each time and stays in memory. */
-export async function issueOwnCertificate(deps: Deps, node: string): Promise<TlsMaterial & { notAfter: Date }> {
+export async function issueOwnCertificate(deps: Deps, node: string): Promise<OwnCertificate> {
   const key = await generateKey('p256')
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' })
   const at = deps.now()
@@ -35,10 +41,14 @@ export async function issueOwnCertificate(deps: Deps, node: string): Promise<Tls
     return issued
   })
   const chain = [certificate.der, ...deps.issuer.chain.map(({ raw }) => raw)]
+  const { notAfter } = certificate
   return {
-    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    cert: chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
-    ca: encodePem('CERTIFICATE', deps.issuer.root.raw),
-    notAfter: certificate.notAfter,
+    material: {
+      key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      cert: chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
+      ca: encodePem('CERTIFICATE', deps.issuer.root.raw),
+    },
+    renewAt: new Date(at.getTime() + Math.floor(((notAfter.getTime() - at.getTime()) * 2) / 3)),
+    notAfter,
   }
 }
