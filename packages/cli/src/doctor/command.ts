@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import { CliError } from '../exit.ts'
 import { print } from '../io.ts'
 import type { Cli, GlobalOptions } from '../settings.ts'
-import { examine } from './examine.ts'
 
 export interface Finding {
   what: string
@@ -20,6 +19,8 @@ export function addDoctorCommand(program: Command, cli: Cli): void {
 const marks = { good: 'ok  ', bad: 'BAD ', skipped: '-   ' } as const
 
 async function diagnose(cli: Cli, options: GlobalOptions): Promise<void> {
+  // The database driver: other commands start faster without.
+  const { examine } = await import('./examine.ts')
   const findings = await examine(cli, options)
   if (options.json) print(cli.io, JSON.stringify(findings, null, 2))
   else for (const { what, state, detail } of findings) print(cli.io, `${marks[state]}${what.padEnd(16)} ${detail}`)

@@ -1,26 +1,6 @@
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { CreatedClaim } from '@muster/contracts'
-import { type FleetEvent, type FleetOptions, formatSummary, runFleet } from '@muster/device-sim'
 import type { Command } from 'commander'
-import { CliError } from '../exit.ts'
-import { notify, print } from '../io.ts'
 import { parseCount } from '../options.ts'
-import { type Cli, findApiUrl, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
-import { untilSignal } from '../signals.ts'
-
-interface SimOptions extends GlobalOptions {
-  devices: number
-  prefix: string
-  seed: number
-  ramp: number
-  interval: number
-  qos: number
-  group: string
-  duration?: number
-  store?: string
-  claimFile?: string
-}
+import type { Cli } from '../settings.ts'
 
 export function addSimCommand(program: Command, cli: Cli): void {
   program
@@ -36,42 +16,9 @@ export function addSimCommand(program: Command, cli: Cli): void {
     .option('--duration <seconds>', 'end after so long', parseCount)
     .option('--store <dir>', 'keep keys and certificates there, so that the same devices come back')
     .option('--claim-file <file>', 'a claim with enough uses; without, one is made as the operator')
-    .action((_, command: Command) => simulate(cli, command.optsWithGlobals()))
-}
-
-async function simulate(cli: Cli, options: SimOptions): Promise<void> {
-  const { devices, prefix, seed, ramp, interval: intervalMs, duration, store } = options
-  const qos = options.qos === 0 || options.qos === 2 ? options.qos : 1
-  const fleet: FleetOptions = {
-    url: findApiUrl(cli, options),
-    claim: await obtainClaim(cli, options),
-    ...{ devices, prefix, seed, ramp, intervalMs, qos },
-    ...(duration !== undefined && { durationMs: duration * 1_000 }),
-    ...(store !== undefined && { store: resolve(store) }),
-    onEvent: (event) => report(cli, event),
-  }
-  using stop = untilSignal()
-  const summary = await runFleet({ ...fleet, signal: stop.signal })
-  print(cli.io, options.json ? JSON.stringify(summary, null, 2) : formatSummary(summary))
-}
-
-async function obtainClaim(cli: Cli, options: SimOptions): Promise<string> {
-  if (options.claimFile !== undefined) {
-    return readFile(options.claimFile, 'utf8').then(
-      (text) => text.trim(),
-      (cause) => {
-        throw new CliError(`${options.claimFile} cannot be read (${cause.code})`, { cause })
-      },
-    )
-  }
-  using api = await openOperatorApi(cli, options)
-  const claim = { group: options.group, uses: options.devices, expiresIn: '1h', label: 'muster sim' }
-  return (await api.post('/v1/claims', { fleet: findFleet(cli, options), ...claim }, CreatedClaim)).claim
-}
-
-function report(cli: Cli, event: FleetEvent): void {
-  if (event.type === 'refused') notify(cli.io, `${event.device} was refused: ${event.code}`)
-  if (event.type !== 'progress' || !cli.io.stderr.isTTY) return
-  const { started, connected, acknowledged } = event.counts
-  cli.io.stderr.write(`\r\x1b[K${started} started, ${connected} connected, ${acknowledged} messages acknowledged`)
+    .action(async (_, command: Command) => {
+      // The SDK and MQTT: other commands start faster without.
+      const { simulate } = await import('./run.ts')
+      await simulate(cli, command.optsWithGlobals())
+    })
 }

@@ -1,13 +1,17 @@
 import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs'
 import { CliError } from '../exit.ts'
 
-/** Makes sure that the directory is there, ours alone, and can be written to. */
+/**
+ * Makes sure that the directory is there, closed to others, and can be written to. Root's may be passed through, not
+ * listed: PostgreSQL runs under another account there, and what is secret has its own mode.
+ */
 export function openDataDirectory(directory: string): void {
+  const mode = process.getuid?.() === 0 ? 0o711 : 0o700
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    mkdirSync(directory, { recursive: true, mode })
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
-    const { uid, mode } = statSync(directory)
-    if (uid === process.getuid?.() && (mode & 0o077) !== 0) chmodSync(directory, 0o700)
+    const found = statSync(directory)
+    if (found.uid === process.getuid?.() && (found.mode & 0o777) !== mode) chmodSync(directory, mode)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
     throw new CliError(`the data directory ${directory} cannot be used (${code})`, {

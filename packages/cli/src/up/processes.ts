@@ -46,7 +46,7 @@ async function openProcess(
   const output = (line: string) => {
     log.write(line)
     const summary = summariseLogLine(line)
-    const shown = summary && mayShow(`${name}: ${summary}`)
+    const shown = summary && mayShow(summary.startsWith(`${name}: `) ? summary : `${name}: ${summary}`)
     if (shown) up.screen.line(shown)
   }
   const env = { ...up.cli.env, MUSTER_DATA: up.data, ...(await plan.env()) }
