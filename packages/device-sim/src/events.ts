@@ -2,7 +2,7 @@ import type { Counts, Summary } from './statistics.ts'
 
 /** What happens in a fleet; `at` is in epoch milliseconds. The README has the list. */
 export type FleetEvent = { at: number } & (
-  | { type: 'enrolled'; device: string; ms: number }
+  | { type: 'enrolled'; device: string; ms?: number }
   | { type: 'connected'; device: string; ms?: number }
   | { type: 'published'; device: string; topic: string; ms: number }
   | { type: 'command'; device: string; topic: string }

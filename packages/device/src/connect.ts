@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { MusterError } from '@muster/contracts'
-import { type IClientOptions, MqttClient } from 'mqtt'
+import { type IClientOptions, MqttClient, type Packet } from 'mqtt'
 import { refusalOf } from './connection/refusal.ts'
 import { serverDistrust } from './http/server-distrust.ts'
 import { pauseMs } from './retry.ts'
@@ -24,7 +24,7 @@ const steadyMs = 30_000
 /**
  * An mqtt.js client in the name of the device: mutual TLS with the store's key, MQTT 5 unless `protocolVersion` says otherwise.
  * Resolves when the broker has admitted it, and from then on it reconnects by itself; until then it keeps trying.
- * @throws MusterError `forbidden` if the broker refuses the device, `certificate-untrusted` if the device refuses the broker
+ * @throws MusterError with the broker's code (MQTT 5) or `forbidden` if it refuses the device, `certificate-untrusted` if the device refuses the broker
  */
 export async function connect(options: ConnectOptions): Promise<MqttClient> {
   const { store, url, signal, maxReconnectMs = 60_000, refusedRetryMs = 300_000, ...mqttOptions } = options
@@ -85,34 +85,46 @@ function createStreams({ key, certificate, roots }: Credentials, url: string): (
 function spreadReconnects(client: MqttClient, maxMs: number, refusedMs: number): void {
   let failures = 0
   let connectedAt: number | undefined
+  let refused = false
+  const setPause = () => {
+    const pause = refused ? pauseMs(0, { minMs: refusedMs, maxMs: refusedMs }) : pauseMs(failures, { maxMs })
+    client.options.reconnectPeriod = pause
+  }
   client.on('connect', () => {
     connectedAt = performance.now()
+  })
+  // After a refusing CONNACK mqtt.js sets its timer at once, otherwise when the connection has closed.
+  client.on('packetreceive', (packet) => {
+    refused ||= refusalOf(packet) !== undefined
+    if (refused) setPause()
   })
   client.prependListener('close', () => {
     const steady = connectedAt !== undefined && performance.now() - connectedAt > steadyMs
     failures = steady ? 0 : failures + 1
     connectedAt = undefined
-    client.options.reconnectPeriod = pauseMs(failures, { maxMs })
+    setPause()
+    refused = false
   })
   // With a listener, an error of the network does not end the process; the client carries on by itself.
-  client.on('error', (error) => {
-    if (refusalOf(error, client.options.protocolVersion ?? 5))
-      client.options.reconnectPeriod = pauseMs(0, { minMs: refusedMs, maxMs: refusedMs })
-  })
+  client.on('error', () => undefined)
 }
 
 function admission(client: MqttClient, signal: AbortSignal | undefined): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const onConnect = () => resolve()
   const onAbort = () => reject(signal?.reason)
-  const onError = (error: Error) => {
-    const refusal = refusalOf(error, client.options.protocolVersion ?? 5) ?? serverDistrust(error, 'the broker')
-    if (refusal instanceof MusterError) reject(refusal)
+  const onPacket = (packet: Packet) => {
+    const refusal = refusalOf(packet)
+    if (refusal) reject(refusal)
   }
-  client.on('connect', onConnect).on('error', onError)
+  const onError = (error: Error) => {
+    const distrust = serverDistrust(error, 'the broker')
+    if (distrust instanceof MusterError) reject(distrust)
+  }
+  client.on('connect', onConnect).on('packetreceive', onPacket).on('error', onError)
   signal?.addEventListener('abort', onAbort, { once: true })
   return promise.finally(() => {
-    client.off('connect', onConnect).off('error', onError)
+    client.off('connect', onConnect).off('packetreceive', onPacket).off('error', onError)
     signal?.removeEventListener('abort', onAbort)
   })
 }

@@ -20,6 +20,7 @@ export interface LifeContext {
 }
 
 export interface Life extends LifeContext {
+  /** Selects the device's name and its random numbers. */
   index: number
   device: string
   store: DeviceStore
@@ -51,6 +52,7 @@ async function enrolDevice({ device, store, sensor, settings, statistics, emit, 
   const { url, claim, keyAlgorithm } = settings
   return whenFree(async () => {
     signal.throwIfAborted()
+    const known = (await store.loadEnrolment()) !== undefined
     const startedAt = performance.now()
     const enrolment = await enrol({
       ...{ url, claim, store, device, keyAlgorithm, signal },
@@ -61,9 +63,9 @@ async function enrolDevice({ device, store, sensor, settings, statistics, emit, 
       },
     })
     const ms = performance.now() - startedAt
-    statistics.record('enrol', ms)
+    if (!known) statistics.record('enrol', ms)
     statistics.counts.enrolled += 1
-    emit({ type: 'enrolled', device, ms })
+    emit({ type: 'enrolled', device, ...(!known && { ms }) })
     return enrolment
   })
 }
@@ -82,7 +84,7 @@ async function liveConnected(life: Life, client: MqttClient, enrolment: Enrolmen
   if (life.signal.aborted) end()
   life.signal.addEventListener('abort', () => end(), { once: true })
   watchConnection(life, client, (code) => {
-    refuse(life, 'connect', code)
+    if (!life.signal.aborted) refuse(life, 'connect', code)
     end()
   })
   answerCommands(life, client, enrolment)

@@ -1,25 +1,18 @@
+import type { MusterError } from '@muster/contracts'
 import { refusalOf } from '@muster/device'
 import type { MqttClient } from 'mqtt'
 import type { Life } from './simulate-device.ts'
 
-// MQTT 5 §3.14.2.1: not authorized, session taken over, administrative action
-const dismissals = new Set([0x87, 0x8e, 0x98])
-
 /** Counts connections and their ends; `onRefused` is called once, when coming back is of no use. */
 export function watchConnection(
-  { device, statistics, emit, settings, signal }: Life,
+  { device, statistics, emit, signal }: Life,
   client: MqttClient,
   onRefused: (code: string) => void,
 ): void {
   const { counts } = statistics
   let reasonCode: number | undefined
+  let refusal: MusterError | undefined
   let connected = true
-  let over = false
-  const refuse = (code: string) => {
-    if (over) return
-    over = true
-    onRefused(code)
-  }
   counts.connections += 1
   counts.connected += 1
 
@@ -37,11 +30,11 @@ export function watchConnection(
     connected = false
     counts.connected -= 1
     if (!signal.aborted) emit({ type: 'closed', device, ...(reasonCode !== undefined && { reasonCode }) })
-    if (reasonCode !== undefined && dismissals.has(reasonCode)) refuse(`disconnect-0x${reasonCode.toString(16)}`)
     reasonCode = undefined
+    if (refusal) onRefused(refusal.code)
   })
-  client.on('error', (error) => {
-    const refusal = refusalOf(error, settings.protocolVersion)
-    if (refusal) refuse(refusal.code)
+  client.on('packetreceive', (packet) => {
+    refusal ??= refusalOf(packet)
+    if (refusal && !connected) onRefused(refusal.code)
   })
 }
