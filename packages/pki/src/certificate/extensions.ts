@@ -15,7 +15,7 @@ import {
 } from '../der/writer.ts'
 import { addressBytes } from './address.ts'
 
-export function extension(oid: string, value: Der, critical = false): Der {
+function extension(oid: string, value: Der, critical = false): Der {
   const id = objectIdentifier(oid)
   return critical ? sequence(id, booleanTrue, octetString(value)) : sequence(id, octetString(value))
 }
