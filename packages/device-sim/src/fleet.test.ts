@@ -1,24 +1,176 @@
-import { startTestBroker, startTestProvisioner } from '@muster/device/testing'
-import { expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  problem,
+  startTestBroker,
+  startTestProvisioner,
+  type TestBroker,
+  type TestProvisioner,
+} from '@muster/device/testing'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FleetEvent } from './events.ts'
 import { runFleet } from './fleet.ts'
+import type { FleetOptions } from './options.ts'
 
-test('a fleet enrols, connects and publishes until it is told to end', async () => {
-  await using server = await startTestProvisioner({ shared: true })
-  await using broker = await startTestBroker(server.ca)
+let server: TestProvisioner
+let broker: TestBroker
+beforeEach(async () => {
+  server = await startTestProvisioner({ shared: true })
+  broker = await startTestBroker(server.ca)
   server.mqttUrl = broker.url
+})
+afterEach(async () => {
+  await server[Symbol.asyncDispose]()
+  await broker[Symbol.asyncDispose]()
+})
+
+interface Script {
+  /** Called once, when a device has published for the first time. */
+  then?: () => void
+  /** The end; without it, the fleet ends when all its devices are over. */
+  until?: (events: FleetEvent[]) => boolean
+}
+
+async function run(options: Partial<FleetOptions>, { then, until }: Script = {}) {
   const events: FleetEvent[] = []
   const ending = new AbortController()
-  const summary = await runFleet({
-    ...{ url: server.url, claim: server.claim, devices: 5, ramp: 1_000, intervalMs: 20, signal: ending.signal },
-    onEvent(event) {
-      events.push(event)
-      if (events.filter(({ type }) => type === 'published').length === 5) ending.abort()
-    },
-  })
+  const { url, claim } = server
+  const onEvent = (event: FleetEvent) => {
+    events.push(event)
+    if (event.type === 'published') then?.()
+  }
+  const looking = setInterval(() => until?.(events) && ending.abort(), 5)
+  const settings = { url, claim, devices: 1, ramp: 1_000, intervalMs: 20 }
+  const summary = await runFleet({ ...settings, ...options, signal: ending.signal, onEvent })
+  clearInterval(looking)
+  return { events, summary }
+}
+
+const happened = (events: FleetEvent[], type: FleetEvent['type']) => events.filter((event) => event.type === type)
+const published = (count: number) => (events: FleetEvent[]) => happened(events, 'published').length === count
+const readingsOf = (device: string) =>
+  broker.published
+    .filter(({ topic }) => topic.includes(`/${device}/telemetry/`))
+    .map(({ payload }) => JSON.parse(payload.toString()))
+
+test('a fleet enrols, connects and publishes until it is told to end', async () => {
+  const { events, summary } = await run({ devices: 5 }, { until: published(5) })
   expect(summary.counts).toMatchObject({ started: 5, enrolled: 5, connections: 5, refused: 0, connected: 0 })
   expect(summary.counts.acknowledged).toBeGreaterThanOrEqual(5)
+  expect(summary.latency.publish.count).toBe(summary.counts.acknowledged)
   expect(summary.failures).toEqual({})
   expect(server.keys.size).toBe(5)
   expect(events.at(-1)).toMatchObject({ type: 'summary', summary })
+  expect(happened(events, 'closed')).toEqual([])
+})
+
+test('two runs with one seed publish the same readings, a third with another does not', async () => {
+  const runs: unknown[] = []
+  for (const seed of [7, 7, 8]) {
+    broker.published.length = 0
+    await run({ devices: 2, seed }, { until: () => readingsOf('sim-0002').length >= 3 })
+    runs.push(
+      readingsOf('sim-0002')
+        .slice(0, 3)
+        .map(({ at, ...reading }) => reading),
+    )
+    expect(broker.published.every(({ topic }) => topic.startsWith('fleets/default/devices/sim-'))).toBe(true)
+  }
+  expect(runs[0]).toEqual(runs[1])
+  expect(runs[0]).not.toEqual(runs[2])
+})
+
+test('with a store the same devices come back without enrolling', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'muster-sim-'))
+  const first = await run({ devices: 2, store: directory }, { until: published(2) })
+  const requests = server.bodies.length
+  const second = await run({ devices: 2, store: directory }, { until: published(2) })
+  expect(server.bodies).toHaveLength(requests)
+  expect(first.summary.latency.enrol.count).toBe(2)
+  expect(second.summary).toMatchObject({ counts: { enrolled: 2 }, latency: { enrol: { count: 0 } } })
+  await rm(directory, { recursive: true })
+})
+
+test('a lost connection is made again and counted', async () => {
+  const { events, summary } = await run(
+    {},
+    {
+      then: () => broker.connections[0]?.socket.destroy(),
+      until: (all) => happened(all, 'connected').length === 2,
+    },
+  )
+  expect(summary.counts).toMatchObject({ connections: 2, refused: 0, connected: 0 })
+  expect(happened(events, 'closed')).toMatchObject([{ device: 'sim-0001' }])
+})
+
+test('commands are answered', async () => {
+  const topic = 'fleets/default/devices/sim-0001/commands/blink'
+  const isAnswered = () => broker.published.some((packet) => packet.topic.endsWith('/events/commands/blink'))
+  const then = () =>
+    broker.connections[0]?.send({ cmd: 'publish', topic, payload: 'on', qos: 0, retain: false, dup: false })
+  const { events, summary } = await run({}, { then, until: isAnswered })
+  expect(happened(events, 'command')).toMatchObject([{ device: 'sim-0001', topic }])
+  expect(summary.counts.commands).toBe(1)
+  const answer = broker.published.find((packet) => packet.topic.endsWith('/events/commands/blink'))
+  expect(JSON.parse(answer?.payload.toString() ?? '')).toMatchObject({ command: 'blink', status: 'done', echo: 'on' })
+})
+
+describe('a device that is refused is over, and the fleet ends when all are', () => {
+  test('by the provisioner', async () => {
+    server.script.enrol.push(({ reply }) => reply(409, problem('claim-exhausted', 409)))
+    const { events, summary } = await run({})
+    expect(summary).toMatchObject({ counts: { refused: 1 }, failures: { 'enrol:claim-exhausted': 1 } })
+    expect(happened(events, 'refused')).toMatchObject([{ device: 'sim-0001', code: 'claim-exhausted' }])
+  })
+
+  test('by the broker, at its first connection', async () => {
+    broker.script.push(0x87)
+    const { summary } = await run({})
+    expect(summary).toMatchObject({ counts: { refused: 1, connections: 0 }, failures: { 'connect:forbidden': 1 } })
+  })
+
+  test('by a DISCONNECT, as after a revocation', async () => {
+    const { events, summary } = await run(
+      {},
+      {
+        then() {
+          const properties = { reasonString: 'device-revoked: the device was revoked' }
+          broker.connections[0]?.send({ cmd: 'disconnect', reasonCode: 0x98, properties })
+          broker.connections[0]?.socket.end()
+        },
+      },
+    )
+    expect(happened(events, 'closed')).toMatchObject([{ device: 'sim-0001', reasonCode: 0x98 }])
+    expect(happened(events, 'refused')).toMatchObject([{ device: 'sim-0001', code: 'device-revoked' }])
+    expect(summary.counts).toMatchObject({ refused: 1, connections: 1, connected: 0 })
+    expect(broker.connections).toHaveLength(1)
+  })
+
+  test('with MQTT 3.1.1, when it comes back after it was thrown out', async () => {
+    const { summary } = await run(
+      { protocolVersion: 4 },
+      {
+        then() {
+          broker.script.push(5)
+          broker.connections[0]?.socket.destroy()
+        },
+      },
+    )
+    expect(summary).toMatchObject({ counts: { refused: 1, connected: 0 }, failures: { 'connect:forbidden': 1 } })
+    expect(broker.connections).toHaveLength(2)
+  })
+})
+
+test('an enrolment that can be tried again is counted and told', async () => {
+  server.script.enrol.push(({ reply }) => reply(503, problem('unavailable', 503)))
+  const { events, summary } = await run({}, { until: published(1) })
+  expect(summary.failures).toEqual({ 'enrol:unavailable': 1 })
+  expect(happened(events, 'retry')).toMatchObject([{ device: 'sim-0001', code: 'unavailable' }])
+})
+
+test('it ends at once while everything is still failing', async () => {
+  broker.script.push(...Array(1_000).fill('drop'))
+  const { summary } = await run({ devices: 3 }, { until: () => broker.script.length < 995 })
+  expect(summary.counts).toMatchObject({ enrolled: 3, connections: 0, refused: 0 })
 })

@@ -16,6 +16,8 @@ export interface TestBroker extends AsyncDisposable {
   url: string
   connections: TestConnection[]
   published: IPublishPacket[]
+  /** How many clients have sent DISCONNECT. */
+  goodbyes: number
   /** Each entry takes the place of one admission: a CONNACK's code, or the socket destroyed. */
   script: (number | 'drop')[]
 }
@@ -27,6 +29,7 @@ export async function startTestBroker(ca: TestCa, hosts: string[] = ['localhost'
   const connections: TestConnection[] = []
   const published: IPublishPacket[] = []
   const script: TestBroker['script'] = []
+  const broker = { connections, published, script, goodbyes: 0 }
 
   const admit = (socket: TLSSocket, connect: IConnectPacket, send: TestConnection['send']) => {
     const next = script.shift() ?? 0
@@ -59,6 +62,7 @@ export async function startTestBroker(ca: TestCa, hosts: string[] = ['localhost'
           send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted })
         }
         if (packet.cmd === 'pingreq') send({ cmd: 'pingresp' })
+        if (packet.cmd === 'disconnect') broker.goodbyes += 1
         if (packet.cmd !== 'publish') return
         published.push(packet)
         if (packet.qos === 1) send({ cmd: 'puback', messageId: packet.messageId ?? 0, reasonCode: 0 })
@@ -69,15 +73,12 @@ export async function startTestBroker(ca: TestCa, hosts: string[] = ['localhost'
   )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  return {
+  return Object.assign(broker, {
     url: `mqtts://localhost:${(server.address() as AddressInfo).port}`,
-    connections,
-    published,
-    script,
     async [Symbol.asyncDispose]() {
       for (const { socket } of connections) socket.destroy()
       server.close()
       await once(server, 'close')
     },
-  }
+  })
 }
