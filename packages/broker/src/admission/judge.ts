@@ -1,0 +1,73 @@
+import {
+  type CompiledPolicy,
+  compilePolicy,
+  type DeviceState,
+  type ErrorCode,
+  findPreset,
+  type Identity,
+  MusterError,
+  Policy,
+  type ProfileName,
+} from '@muster/contracts'
+import type { Peer } from './peer.ts'
+
+/** What the registry knows of a certificate and its holder. */
+export interface RegistryRow {
+  serial: string
+  fingerprint: string
+  certificateState: 'active' | 'superseded' | 'revoked'
+  fleet: string
+  device: string
+  profile: ProfileName
+  deviceState: DeviceState
+  policy: string
+  /** The fleet's own policy of that name, if it has one. */
+  document: unknown
+}
+
+export interface Admission {
+  identity: Identity & { serial: string }
+  policy: CompiledPolicy
+}
+
+const stateCodes: Record<Exclude<DeviceState, 'active'>, ErrorCode> = {
+  pending: 'device-pending',
+  suspended: 'device-suspended',
+  revoked: 'device-revoked',
+  retired: 'device-retired',
+  rejected: 'device-rejected',
+}
+
+/**
+ * The one decision on who is let in: truth is the row, not the signature.
+ * @throws MusterError with the reason for a refusal
+ */
+export function judge(peer: Peer, row: RegistryRow | undefined, now: Date): Admission {
+  const { identity, serial } = peer
+  const refuse = (code: ErrorCode, why: string) => new MusterError(code, why)
+  if (now < peer.notBefore) throw refuse('certificate-not-yet-valid', `valid from ${peer.notBefore.toISOString()}`)
+  if (now >= peer.notAfter) throw refuse('certificate-expired', `expired at ${peer.notAfter.toISOString()}`)
+  if (!row) throw refuse('certificate-unknown', 'the registry has not issued this certificate')
+  if (row.fingerprint !== peer.fingerprint)
+    throw refuse('certificate-unknown', 'the registry has issued another certificate with this serial number')
+  if (row.fleet !== identity.fleet || row.device !== identity.device)
+    throw refuse('certificate-subject', 'the registry knows this certificate under another name')
+  if (row.profile === 'server') throw refuse('forbidden', 'a server certificate is not for MQTT clients')
+  if (row.profile !== identity.profile)
+    throw refuse('certificate-subject', 'the registry knows this certificate in another role')
+  if (row.deviceState !== 'active') throw refuse(stateCodes[row.deviceState], `the device is ${row.deviceState}`)
+  if (row.certificateState !== 'active')
+    throw refuse('certificate-revoked', `the certificate is ${row.certificateState}`)
+  return { identity: { ...identity, serial }, policy: compilePolicy(readPolicy(row), { ...identity, serial }) }
+}
+
+function readPolicy({ policy: name, document }: RegistryRow): Policy {
+  if (document === null || document === undefined) {
+    const preset = findPreset(name)
+    if (preset) return preset
+    throw new MusterError('policy-not-found', `the fleet has no policy ${name}`)
+  }
+  const parsed = Policy.safeParse(document)
+  if (!parsed.success) throw new MusterError('policy-not-found', `the policy ${name} cannot be read`)
+  return parsed.data
+}

@@ -1,0 +1,72 @@
+import type { PeerCertificate, TLSSocket } from 'node:tls'
+import { type Identity, MusterError, parsePeerIdentity, spiffeId } from '@muster/contracts'
+
+/** Whose certificate is at the other end, after the chain was found good. */
+export interface Peer {
+  identity: Identity
+  /** Lower-case hex, like `fingerprint`, the SHA-256 of the certificate's DER. */
+  serial: string
+  fingerprint: string
+  notBefore: Date
+  notAfter: Date
+}
+
+export type PeerReading =
+  | { peer: Peer }
+  /** `named`: whom the certificate claims to be, as far as it can be read. Nothing vouches for it when `trusted` is false. */
+  | { refusal: MusterError; trusted: boolean; named: Identity | undefined }
+
+const untrustedCodes: Record<string, 'certificate-expired' | 'certificate-not-yet-valid'> = {
+  CERT_HAS_EXPIRED: 'certificate-expired',
+  CERT_NOT_YET_VALID: 'certificate-not-yet-valid',
+}
+
+/**
+ * On a resumed session the chain's verdict is the first handshake's, and OpenSSL calls a TLS 1.3 session without any
+ * certificate authorised: so the certificate must be there, and dates and registry are judged on every connection.
+ */
+export function readPeer(
+  socket: Pick<TLSSocket, 'authorized' | 'authorizationError' | 'getPeerCertificate'>,
+  trustDomain: string,
+): PeerReading {
+  const certificate = socket.getPeerCertificate()
+  if (!certificate?.raw) {
+    const refusal = new MusterError('certificate-missing', 'a client certificate is needed')
+    return { refusal, trusted: false, named: undefined }
+  }
+  let identity: Identity | undefined
+  let unreadable: MusterError | undefined
+  try {
+    identity = readIdentity(certificate, trustDomain)
+  } catch (error) {
+    if (!(error instanceof MusterError)) throw error
+    unreadable = error
+  }
+  if (!socket.authorized) {
+    const reason = String(socket.authorizationError)
+    const refusal = new MusterError(untrustedCodes[reason] ?? 'certificate-untrusted', `not trusted: ${reason}`)
+    return { refusal, trusted: false, named: identity }
+  }
+  if (!identity) {
+    const refusal = unreadable ?? new MusterError('certificate-subject', 'the subject cannot be read')
+    return { refusal, trusted: true, named: undefined }
+  }
+  return {
+    peer: {
+      identity,
+      serial: certificate.serialNumber.toLowerCase(),
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      notBefore: new Date(certificate.valid_from),
+      notAfter: new Date(certificate.valid_to),
+    },
+  }
+}
+
+function readIdentity(certificate: PeerCertificate, trustDomain: string): Identity {
+  const { subject, subjectaltname } = certificate
+  const identity = parsePeerIdentity({ subject: { ...subject }, subjectaltname })
+  const names = (subjectaltname ?? '').split(', ')
+  if (!names.includes(`URI:${spiffeId(trustDomain, identity)}`))
+    throw new MusterError('certificate-subject', 'the SPIFFE ID is of another trust domain')
+  return identity
+}

@@ -1,0 +1,81 @@
+import { MusterError } from '@muster/contracts'
+import type { Db } from '@muster/db'
+import { limits } from '../limits.ts'
+import type { RegistryRow } from './judge.ts'
+
+export interface LookupRow extends RegistryRow {
+  /** A change of the holder that this node has not acted on yet. */
+  changePending: boolean
+}
+
+/** Answers questions about certificates, those of a few milliseconds with one query. */
+export interface Registry {
+  /** @throws MusterError `unavailable` */
+  find(serial: string): Promise<LookupRow | undefined>
+  /** @throws MusterError `unavailable` */
+  findAll(serials: readonly string[]): Promise<Map<string, LookupRow>>
+}
+
+const text = `
+  select c.serial, c.fingerprint, c.state as "certificateState", d.fleet, d.id as device, d.profile,
+    d.state as "deviceState", d.policy, p.document,
+    exists (
+      select from changes x where x.fleet = d.fleet and x.device = d.id
+        and not exists (select from receipts r where r.change = x.seq and r.node = $2)
+    ) as "changePending"
+  from certificates c
+    join devices d on d.fleet = c.fleet and d.id = c.device
+    left join policies p on p.fleet = d.fleet and p.name = d.policy
+  where c.serial = any($1::text[])`
+
+const windowMs = 2
+const batchRows = 256
+
+export function createRegistry({ db, node }: { db: Db; node: string }): Registry {
+  let waiting: { serials: Set<string>; answer: Promise<Map<string, LookupRow>>; send: () => void } | undefined
+
+  async function findAll(serials: readonly string[]): Promise<Map<string, LookupRow>> {
+    const query = db.$client.query<LookupRow>({ name: 'find-certificates', text, values: [serials, node] })
+    const { rows } = await withDeadline(query)
+    return new Map(rows.map((row) => [row.serial, row]))
+  }
+
+  function openBatch() {
+    const { promise: sent, resolve } = Promise.withResolvers<void>()
+    const serials = new Set<string>()
+    const timer = setTimeout(resolve, windowMs)
+    const answer = sent.then(() => {
+      clearTimeout(timer)
+      if (waiting?.serials === serials) waiting = undefined
+      return findAll([...serials])
+    })
+    return { serials, answer, send: resolve }
+  }
+
+  return {
+    findAll,
+    async find(serial) {
+      waiting ??= openBatch()
+      const batch = waiting
+      batch.serials.add(serial)
+      // The batch is closed at once: a question that comes later must see what was committed until then.
+      if (batch.serials.size >= batchRows) {
+        waiting = undefined
+        batch.send()
+      }
+      return (await batch.answer).get(serial)
+    },
+  }
+}
+
+async function withDeadline<Result>(work: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${limits.lookupMs} ms`)), limits.lookupMs)
+  try {
+    return await Promise.race([work, late.promise])
+  } catch (cause) {
+    throw new MusterError('unavailable', 'the registry cannot be asked', { cause })
+  } finally {
+    clearTimeout(timer)
+  }
+}

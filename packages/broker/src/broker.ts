@@ -1,0 +1,97 @@
+import type { KeyObject } from 'node:crypto'
+import type { Db } from '@muster/db'
+import type { Logger } from 'pino'
+import { createAccept } from './accept.ts'
+import { createRegistry } from './admission/registry.ts'
+import { createActOnChanges } from './changes/act-on-changes.ts'
+import { openChanges } from './changes/changes.ts'
+import { recheckSessions } from './changes/recheck-sessions.ts'
+import { openHealth } from './health.ts'
+import { loadIntermediates } from './issuers.ts'
+import { listen } from './listener.ts'
+import { createMetrics } from './metrics.ts'
+import { openMqtt } from './mqtt/aedes.ts'
+import { reasonCodes } from './mqtt/reason-codes.ts'
+import { SessionStore } from './mqtt/session-store.ts'
+import { openNodeLease } from './nodes.ts'
+import { createObserver } from './observer.ts'
+import { openPresence } from './presence.ts'
+import { openRefusalLog } from './refusal-log.ts'
+import { createSessions } from './sessions/sessions.ts'
+import { openTelemetry } from './telemetry/open.ts'
+
+export interface BrokerSettings {
+  node: string
+  host: string
+  mqttPort: number
+  metricsPort: number
+  trustDomain: string
+  /** For the connection that waits for notifications. */
+  databaseUrl: string
+  credentials: { key: KeyObject; certificate: string; roots: string }
+}
+
+export interface BrokerDeps {
+  settings: BrokerSettings
+  db: Db
+  log: Logger
+  now(): Date
+}
+
+export interface Broker extends AsyncDisposable {
+  mqttPort: number
+  metricsPort: number
+}
+
+/** Everything of one node, opened in the order in which it depends on each other, and closed in the opposite one. */
+export async function startBroker({ settings, db, log, now }: BrokerDeps): Promise<Broker> {
+  const { node, credentials } = settings
+  await using opening = new AsyncDisposableStack()
+  const onError = (error: unknown) => log.error({ err: error }, 'something in the background failed')
+  let ready = false
+
+  const metrics = createMetrics({ connections: () => sessions.list().length })
+  const isReady = () => ready && lease.isHeld()
+  const health = opening.use(await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady }))
+  const refusals = opening.use(openRefusalLog({ db, now, onError }))
+  const presence = opening.use(await openPresence({ db, node, now, onError }))
+  const observer = createObserver({ metrics, refusals, presence, log, now })
+
+  const store = new SessionStore(observer)
+  const sessions = createSessions(store)
+  const registry = createRegistry({ db, node })
+  const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
+  const mqtt = opening.use(await openMqtt({ node, store, ingest, observer }))
+
+  const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: this node has lost the registry')
+  const lease = opening.use(await openNodeLease({ db, node, onLost, onError }))
+  const changes = opening.use(
+    await openChanges({
+      url: settings.databaseUrl,
+      act: createActOnChanges({ db, node, sessions, now, onDone: observer.changed }),
+      recheck: () => recheckSessions({ registry, sessions, now, onRemoved: observer.removed }),
+      onError,
+    }),
+  )
+  opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
+
+  const accept = createAccept({
+    trustDomain: settings.trustDomain,
+    registry,
+    sessions,
+    now,
+    mayAdmit: lease.isHeld,
+    catchUp: changes.catchUp,
+    serve: mqtt.serve,
+    observer,
+  })
+  const { certificate: cert, roots } = credentials
+  const key = credentials.key.export({ type: 'pkcs8', format: 'pem' })
+  const ca = [roots, ...(await loadIntermediates(db))]
+  const { host, mqttPort } = settings
+  const listener = opening.use(await listen({ host, port: mqttPort, credentials: { key, cert, ca }, accept, observer }))
+  ready = true
+
+  const opened = opening.move()
+  return { mqttPort: listener.port, metricsPort: health.port, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}

@@ -1,0 +1,89 @@
+import { type ChangeKind, sessionKey } from '@muster/contracts'
+import type { Db } from '@muster/db'
+import type { Removal, Sessions } from '../sessions/sessions.ts'
+
+export interface Change {
+  /** As PostgreSQL writes a bigint. */
+  seq: string
+  kind: ChangeKind
+  fleet: string
+  device: string
+  at: Date
+}
+
+export interface ActOptions {
+  db: Db
+  node: string
+  sessions: Pick<Sessions, 'remove'>
+  now(): Date
+  onDone(change: Change, removal: Removal): void
+}
+
+const batchRows = 500
+// Sequence numbers may become visible out of order, as their transactions commit.
+const overlap = 1_000
+
+const pendingText = `
+  select c.seq, c.kind, c.fleet, c.device, c.at from changes c
+  where c.seq > $2 and not exists (select from receipts r where r.change = c.seq and r.node = $1)
+  order by c.seq limit ${batchRows}`
+
+const receiptText = `
+  insert into receipts (change, node, connections_closed, session_purged, at)
+  select r.change, $1, r.closed, r.purged, r.at
+  from unnest($2::bigint[], $3::int[], $4::bool[], $5::timestamptz[]) as r (change, closed, purged, at)
+  on conflict do nothing`
+
+/**
+ * Acts on every change without a receipt of this node, and writes the receipts.
+ * The row is what counts: it does not matter who noticed it, nor how late.
+ */
+export function createActOnChanges({ db, node, sessions, now, onDone }: ActOptions) {
+  /** What was done but could not be acknowledged: done again it would look like nothing. */
+  const unacknowledged = new Map<string, Removal & { at: Date }>()
+  let seen = 0
+
+  async function act(change: Change): Promise<void> {
+    if (unacknowledged.has(change.seq)) return
+    const removal = await carryOut(change)
+    unacknowledged.set(change.seq, { ...removal, at: now() })
+    onDone(change, removal)
+  }
+
+  async function carryOut(change: Change): Promise<Removal> {
+    switch (change.kind) {
+      case 'resume':
+        return { connectionsClosed: 0, sessionPurged: false }
+      case 'suspend':
+        return sessions.remove(sessionKey(change), { reason: 'device-suspended', purge: false })
+      case 'revoke':
+        return sessions.remove(sessionKey(change), { reason: 'device-revoked', purge: true })
+      case 'retire':
+        return sessions.remove(sessionKey(change), { reason: 'device-retired', purge: true })
+    }
+  }
+
+  async function acknowledge(): Promise<void> {
+    const receipts = [...unacknowledged]
+    await db.$client.query(receiptText, [
+      node,
+      receipts.map(([seq]) => seq),
+      receipts.map(([, receipt]) => receipt.connectionsClosed),
+      receipts.map(([, receipt]) => receipt.sessionPurged),
+      receipts.map(([, receipt]) => receipt.at),
+    ])
+    for (const [seq] of receipts) unacknowledged.delete(seq)
+  }
+
+  return async function actOnChanges({ everything }: { everything: boolean }): Promise<void> {
+    for (let after = everything ? 0 : Math.max(0, seen - overlap); ; ) {
+      const query = { name: 'pending-changes', text: pendingText, values: [node, after] }
+      const { rows } = await db.$client.query<Change>(query)
+      await Promise.all(rows.map(act))
+      after = Math.max(after, ...rows.map(({ seq }) => Number(seq)))
+      seen = Math.max(seen, after)
+      if (unacknowledged.size > 0) await acknowledge()
+      if (rows.length < batchRows) return
+    }
+  }
+}

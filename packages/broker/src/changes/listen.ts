@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { changesChannel } from '@muster/contracts'
+import pg from 'pg'
+
+export interface ListenOptions {
+  url: string
+  /** After every (re)connection: notifications may have been missed until here. */
+  onListening(): void
+  onNotification(): void
+  onError(error: unknown): void
+}
+
+const aliveEveryMs = 5_000
+
+/** A connection of its own that waits for notifications, and comes back when it breaks. */
+export function listenForChanges({ url, onListening, onNotification, onError }: ListenOptions): AsyncDisposable {
+  const stopped = new AbortController()
+  const { signal } = stopped
+  const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {})
+
+  async function listenOnce() {
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'muster_broker listen',
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 5_000,
+      keepAlive: true,
+    })
+    const broken = new Promise<void>((resolve) => {
+      client.once('error', (error) => {
+        onError(error)
+        resolve()
+      })
+      client.once('end', resolve)
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    client.on('notification', onNotification)
+    try {
+      await client.connect()
+      await client.query(`listen ${changesChannel}`)
+      onListening()
+      // Asked now and then, because a connection can be dead without anybody noticing.
+      while (!signal.aborted) {
+        const ended = await Promise.race([broken.then(() => true), pause(aliveEveryMs).then(() => false)])
+        if (ended) return
+        await client.query('select')
+      }
+    } finally {
+      await client.end().catch(() => {})
+    }
+  }
+
+  async function run() {
+    for (let failures = 0; !signal.aborted; failures++) {
+      const startedAt = performance.now()
+      await listenOnce().catch(onError)
+      if (performance.now() - startedAt > 10_000) failures = 0
+      await pause(Math.min(5_000, 100 * 2 ** failures))
+    }
+  }
+  const running = run()
+
+  return {
+    async [Symbol.asyncDispose]() {
+      stopped.abort()
+      await running
+    },
+  }
+}

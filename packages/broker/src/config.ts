@@ -1,0 +1,24 @@
+import { Host, LogLevel, NodeName, Port, readConfig } from '@muster/contracts/config'
+import { z } from 'zod'
+
+const secrets = ['MUSTER_DATABASE_URL', 'MUSTER_CLAIM'] as const
+
+export const BrokerEnvironment = z.object({
+  MUSTER_DATA: z.string().default('.muster'),
+  MUSTER_HOST: Host.default('0.0.0.0'),
+  MUSTER_MQTT_PORT: Port.default(8_883),
+  MUSTER_BROKER_METRICS_PORT: Port.default(9_401),
+  MUSTER_DATABASE_URL: z.string(),
+  MUSTER_NODE: NodeName.default('broker-1'),
+  MUSTER_API_URL: z.url({ protocol: /^https$/ }).default('https://localhost:8443'),
+  MUSTER_CLAIM: z.string().optional().describe('needed once, to enrol'),
+  MUSTER_TRUST_DOMAIN: z.hostname().default('muster.local'),
+  MUSTER_LOG_LEVEL: LogLevel.default('info'),
+})
+export type BrokerConfig = Readonly<z.infer<typeof BrokerEnvironment>>
+export const brokerSecrets: readonly string[] = secrets
+
+/** @throws ConfigError with everything that is wrong */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): BrokerConfig {
+  return Object.freeze(readConfig(BrokerEnvironment, env, [...secrets]))
+}

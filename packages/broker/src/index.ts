@@ -1,0 +1,2 @@
+export { type Broker, type BrokerDeps, type BrokerSettings, startBroker } from './broker.ts'
+export { BrokerEnvironment, brokerSecrets, loadConfig } from './config.ts'

@@ -1,0 +1,17 @@
+/** Bounds on what strangers and devices can make this process hold. */
+export const limits = {
+  /** TLS handshakes under way; beyond it the oldest is dropped, so that new ones always get their chance. */
+  handshakes: 1_000,
+  handshakeMs: 10_000,
+  connectBytes: 64 * 1_024,
+  connectMs: 10_000,
+  packetBytes: 256 * 1_024,
+  /** A client that reads nothing for this long holds up those who publish to it. */
+  drainMs: 5_000,
+  receiveMaximum: 256,
+  sessionExpirySeconds: 7 * 86_400,
+  queuedMessages: 1_000,
+  queuedBytes: 4 * 1_024 * 1_024,
+  lookupMs: 5_000,
+  leaseMs: 60_000,
+} as const

@@ -1,0 +1,58 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export function createMetrics(options: { connections(): number }) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  new Gauge({
+    name: 'muster_broker_connections',
+    help: 'Connections admitted or being judged',
+    registers,
+    collect() {
+      this.set(options.connections())
+    },
+  })
+  return {
+    registry,
+    admissions: new Counter({ name: 'muster_broker_admissions_total', help: 'Connections admitted', registers }),
+    handshakesFailed: new Counter({
+      name: 'muster_broker_handshakes_failed_total',
+      help: 'TLS handshakes that ended without a certificate to judge',
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'muster_broker_refusals_total',
+      help: 'Refused connections, publications, subscriptions and wills',
+      labelNames: ['code'],
+      registers,
+    }),
+    packets: new Counter({
+      name: 'muster_broker_packets_received_total',
+      help: 'MQTT packets received',
+      labelNames: ['type'],
+      registers,
+    }),
+    stored: new Counter({ name: 'muster_broker_telemetry_stored_total', help: 'Messages committed', registers }),
+    dropped: new Counter({
+      name: 'muster_broker_messages_dropped_total',
+      help: 'QoS 0 messages not stored, and messages for which a queue had no room',
+      labelNames: ['why'],
+      registers,
+    }),
+    storeSeconds: new Histogram({
+      name: 'muster_broker_store_seconds',
+      help: 'Time to commit a batch of telemetry',
+      buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    }),
+    changeSeconds: new Histogram({
+      name: 'muster_broker_change_seconds',
+      help: 'Time from the commit of a suspension, revocation or retirement to the connections being closed',
+      labelNames: ['kind'],
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 60],
+      registers,
+    }),
+  }
+}

@@ -1,0 +1,81 @@
+import { MusterError } from '@muster/contracts'
+import { Aedes } from 'aedes'
+import type { Packet } from 'mqtt-packet'
+import { limits } from '../limits.ts'
+import type { Observer } from '../observer.ts'
+import { grantFilter } from '../sessions/grant-filter.ts'
+import type { Session } from '../sessions/session.ts'
+import { clientTransport, inspectPackets, openClient } from './client.ts'
+import { coalesceWrites } from './coalesce-writes.ts'
+import { createHooks, type HookOptions } from './hooks.ts'
+import { findMalformed } from './inspect.ts'
+import { reasonCodes } from './reason-codes.ts'
+import type { SessionStore } from './session-store.ts'
+
+export interface MqttOptions extends HookOptions {
+  node: string
+  store: SessionStore
+}
+
+export interface Mqtt extends AsyncDisposable {
+  /** Hands an admitted connection to aedes. */
+  serve(session: Session): void
+}
+
+export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
+  const { node, store, observer } = options
+  const broker = await Aedes.createBroker({
+    ...createHooks(options),
+    id: node,
+    persistence: store,
+    // Unbounded: one slow reader then holds up only what is sent to it.
+    concurrency: 0,
+    connectTimeout: limits.connectMs,
+    drainTimeout: limits.drainMs,
+    maximumPacketSize: limits.packetBytes,
+    receiveMaximum: limits.receiveMaximum,
+    sessionExpiryIntervalLimit: limits.sessionExpirySeconds,
+    maxClientsIdLength: 128,
+  })
+  broker.on('error' as 'closed', observer.mqttFailed as () => void)
+  broker.on('clientDisconnect', (client) => {
+    if (client.clean) store.forgetReceived(client.id)
+  })
+
+  return {
+    serve(session) {
+      coalesceWrites(session.socket)
+      const client = openClient(broker, session)
+      session.transport = clientTransport(client, session)
+      let broken = false
+      inspectPackets(client, (packet) => {
+        if (broken || session.removed) return false
+        observer.packetReceived(packet.cmd ?? '')
+        const malformed = findMalformed(packet)
+        if (!malformed) {
+          trackFilters(session, packet, observer)
+          return true
+        }
+        broken = true
+        observer.denied(session, new MusterError('packet-malformed', malformed))
+        session.transport.end(reasonCodes.malformedPacket, malformed)
+        return false
+      })
+    },
+    async [Symbol.asyncDispose]() {
+      await new Promise<void>((resolve) => broker.close(resolve))
+    },
+  }
+}
+
+/** Judges the filters of a SUBSCRIBE together, before aedes keeps or acknowledges any of them. */
+function trackFilters(session: Session, packet: Packet, observer: Observer) {
+  if (packet.cmd === 'unsubscribe') for (const filter of packet.unsubscriptions) session.filters.delete(filter)
+  if (packet.cmd !== 'subscribe') return
+  for (const subscription of packet.subscriptions) {
+    const { topic, qos } = subscription
+    const refused = grantFilter(session, topic)
+    if (refused) observer.denied(session, new MusterError('subscribe-denied', refused))
+    else subscription.qos = session.policy.grantedQos(topic, qos)
+  }
+}

@@ -1,0 +1,77 @@
+import type { IncomingMessage } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Aedes, Client } from 'aedes'
+import type { Packet } from 'mqtt-packet'
+import type { Session, Transport } from '../sessions/session.ts'
+
+/** What is used of aedes' client beyond its types; the version is pinned for it. */
+interface Internals {
+  _assignedClientId: string | undefined
+  _parser: {
+    parse(bytes: Buffer): number
+    listeners(event: 'packet'): ((packet: Packet) => void)[]
+    removeAllListeners(event: 'packet'): void
+    on(event: 'packet', listener: (packet: Packet) => void): void
+  }
+}
+
+const internalsOf = (client: Client) => client as unknown as Internals
+
+/** aedes keeps the second argument of `handle` with its client: that is the session. */
+export function openClient(broker: Aedes, session: Session): Client {
+  const client = broker.handle(session.socket, session as unknown as IncomingMessage)
+  containParser(client)
+  return client
+}
+
+export function sessionOf(client: Client): Session | undefined {
+  return client.req as unknown as Session | undefined
+}
+
+/** Tells an MQTT 5 client which id it was given. [MQTT-3.2.2-16] */
+export function assignClientId(client: Client, clientId: string): void {
+  internalsOf(client)._assignedClientId = clientId
+}
+
+/** Lets `inspect` see each packet before aedes does; aedes sees those for which it answers true. */
+export function inspectPackets(client: Client, inspect: (packet: Packet) => boolean): void {
+  const parser = internalsOf(client)._parser
+  const listeners = parser.listeners('packet')
+  parser.removeAllListeners('packet')
+  parser.on('packet', (packet) => {
+    if (inspect(packet)) for (const listener of listeners) listener.call(parser, packet)
+  })
+}
+
+/** The parser throws on some malformed packets, in the middle of reading the socket. */
+function containParser(client: Client): void {
+  const parser = internalsOf(client)._parser
+  const parse = parser.parse
+  parser.parse = (bytes) => {
+    try {
+      return parse.call(parser, bytes)
+    } catch (error) {
+      client.emit('error', error)
+      return 0
+    }
+  }
+}
+
+export function clientTransport(client: Client, session: Session): Transport {
+  const { socket } = session
+  return {
+    end(reasonCode, reason) {
+      if (client.version !== 5 || !client.connected || client.closed) {
+        socket.destroy()
+        return
+      }
+      client.disconnect({ reasonCode, properties: { reasonString: reason } })
+      // A peer that does not read must not keep its connection: after this turn the DISCONNECT is in the kernel's hands.
+      setImmediate(() => setImmediate(() => socket.destroy()))
+    },
+    // aedes takes down a client in several turns after its socket has closed, and says nothing when it is done.
+    async settled() {
+      for (let turns = 0; turns < 200 && (client.connected || client.connecting); turns++) await nextTurn()
+    },
+  }
+}

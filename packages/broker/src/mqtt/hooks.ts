@@ -1,0 +1,69 @@
+import { MusterError } from '@muster/contracts'
+import type { AedesOptions } from 'aedes'
+import type { Observer } from '../observer.ts'
+import { maySubscribe } from '../sessions/grant-filter.ts'
+import type { Session } from '../sessions/session.ts'
+import type { Ingest } from '../telemetry/ingest.ts'
+import { assignClientId, sessionOf } from './client.ts'
+import { reasonCodes } from './reason-codes.ts'
+
+type Hook = 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'
+
+export interface HookOptions {
+  ingest: Ingest
+  observer: Observer
+}
+
+/** What aedes asks. The one place with callbacks: each is a decision made elsewhere. */
+export function createHooks({ ingest, observer }: HookOptions): Required<Pick<AedesOptions, Hook>> {
+  return {
+    preConnect(client, packet, callback) {
+      const session = sessionOf(client)
+      packet.clientId = session?.key ?? ''
+      callback(session ? null : notAdmitted(), session !== undefined)
+    },
+
+    authenticate(client, _username, _password, done) {
+      const session = sessionOf(client)
+      if (session?.assignedClientId) assignClientId(client, session.assignedClientId)
+      done(null, session !== undefined && !session.removed)
+    },
+
+    // A will comes here as well, when its connection is gone; `null` is a will of which nobody knows whose it is.
+    authorizePublish(client, packet, callback) {
+      const session = client && sessionOf(client)
+      if (!session || session.removed) return callback(notAdmitted())
+      const { topic, qos, retain } = packet
+      const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
+      const refused = session.policy.refusePublish({ topic, qos, retain, payloadBytes: payload.length })
+      if (refused) {
+        const denial = new MusterError('publish-denied', refused)
+        observer.denied(session, denial)
+        return callback(denial)
+      }
+      if (!session.isDevice) return callback()
+      const stored = ingest(session, { topic, payload, qos, messageId: packet.messageId })
+      if (!stored) return callback()
+      stored.then(
+        () => callback(session.removed ? notAdmitted() : undefined),
+        () => (session.socket.destroyed ? callback(notAdmitted()) : refuseToStore(session)),
+      )
+    },
+
+    authorizeSubscribe(client, subscription, callback) {
+      callback(null, maySubscribe(sessionOf(client), subscription.topic) ? subscription : null)
+    },
+
+    authorizeForward(client, packet) {
+      const session = sessionOf(client)
+      return session && !session.removed && session.policy.mayReceive(packet.topic) ? packet : null
+    },
+  }
+}
+
+// No acknowledgement, and no error code either: [MQTT-4.4.0-2] forbids to send again what was answered with one.
+function refuseToStore(session: Session): void {
+  session.transport.end(reasonCodes.serverBusy, 'unavailable: the message cannot be stored now')
+}
+
+const notAdmitted = () => new MusterError('forbidden', 'the connection is not admitted')

@@ -1,0 +1,23 @@
+import type { ErrorCode } from '@muster/contracts'
+
+/** MQTT 5 reason codes of a DISCONNECT that Muster sends. [MQTT-3.14.2.1] */
+export const reasonCodes = {
+  malformedPacket: 0x81,
+  serverBusy: 0x89,
+  serverShuttingDown: 0x8b,
+  sessionTakenOver: 0x8e,
+  administrativeAction: 0x98,
+} as const
+
+/** CONNACK return codes of MQTT 3.1.1 and reason codes of MQTT 5; what is not here is "not authorised". */
+const connackCodes: Partial<Record<ErrorCode, readonly [v4: number, v5: number]>> = {
+  'client-id-mismatch': [2, 0x85],
+  unavailable: [3, 0x88],
+  'request-too-large': [5, 0x95],
+}
+const notAuthorised = [5, 0x87] as const
+
+export function connackCode(code: ErrorCode, version: number): number {
+  const [v4, v5] = connackCodes[code] ?? notAuthorised
+  return version === 5 ? v5 : v4
+}

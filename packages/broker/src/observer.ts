@@ -1,0 +1,67 @@
+import type { Identity, MusterError } from '@muster/contracts'
+import type { Logger } from 'pino'
+import type { Change } from './changes/act-on-changes.ts'
+import type { Metrics } from './metrics.ts'
+import type { Presence } from './presence.ts'
+import type { RefusalLog } from './refusal-log.ts'
+import type { Session } from './sessions/session.ts'
+import type { Removal } from './sessions/sessions.ts'
+
+/** What the rest of the process reports; here it becomes metrics, log lines, refusals on record and presence. */
+export interface Observer {
+  admitted(session: Session): void
+  /** `named`: whom the refusal is recorded against. */
+  refused(refusal: MusterError, named: Pick<Identity, 'fleet' | 'device'> | undefined, address: string): void
+  denied(session: Session, denial: MusterError): void
+  /** Shut out by a judgement that was repeated. */
+  removed(key: string, refusal: MusterError): void
+  changed(change: Change, removal: Removal): void
+  handshakeFailed(error: Error): void
+  packetReceived(type: string): void
+  batchStored(rows: number, seconds: number): void
+  dropped(why: 'not-stored' | 'queue-full'): void
+  mqttFailed(error: Error): void
+}
+
+export interface ObserverOptions {
+  metrics: Metrics
+  refusals: Pick<RefusalLog, 'record'>
+  presence: Pick<Presence, 'connected' | 'disconnected'>
+  log: Logger
+  now(): Date
+}
+
+export function createObserver({ metrics, refusals, presence, log, now }: ObserverOptions): Observer {
+  const refused: Observer['refused'] = (refusal, named, address) => {
+    metrics.refusals.inc({ code: refusal.code })
+    if (named) refusals.record(named, refusal, address)
+    if (refusal.code === 'internal') log.error({ err: refusal }, 'a connection could not be judged')
+    else log.debug({ code: refusal.code, detail: refusal.detail, named, address }, 'refused')
+  }
+  return {
+    refused,
+    denied: (session, denial) => refused(denial, session.peer.identity, session.address),
+    admitted(session) {
+      metrics.admissions.inc()
+      presence.connected(session)
+      session.socket.once('close', () => presence.disconnected(session))
+    },
+    removed: (key, refusal) => log.info({ key, code: refusal.code }, 'closed: no longer admissible'),
+    changed({ seq, kind, fleet, device, at }, { connectionsClosed, sessionPurged }) {
+      const seconds = Math.max(0, now().getTime() - at.getTime()) / 1_000
+      metrics.changeSeconds.observe({ kind }, seconds)
+      log.info({ change: seq, kind, fleet, device, connectionsClosed, sessionPurged }, 'change carried out')
+    },
+    handshakeFailed(error) {
+      metrics.handshakesFailed.inc()
+      log.debug({ err: error }, 'handshake failed')
+    },
+    packetReceived: (type) => metrics.packets.inc({ type }),
+    batchStored(rows, seconds) {
+      metrics.stored.inc(rows)
+      metrics.storeSeconds.observe(seconds)
+    },
+    dropped: (why) => metrics.dropped.inc({ why }),
+    mqttFailed: (error) => log.error({ err: error }, 'MQTT failed'),
+  }
+}

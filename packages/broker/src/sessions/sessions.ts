@@ -1,0 +1,83 @@
+import { reasonCodes } from '../mqtt/reason-codes.ts'
+import type { Session } from './session.ts'
+
+export interface Removal {
+  connectionsClosed: number
+  sessionPurged: boolean
+}
+
+/** What is kept of a session while no connection is there. */
+export interface SessionRemains {
+  purge(key: string): Promise<void>
+  dropWill(key: string): Promise<void>
+}
+
+/** Every connection of this node that is admitted or about to be. */
+export interface Sessions {
+  /** From here on a change of the device reaches the connection: to be called before its admission is looked up. */
+  arrive(session: Session): void
+  /** The connection is not admitted, or not yet. */
+  leave(session: Session): void
+  /** Ends older connections of the device. `false` when this one is over already. */
+  takeOver(session: Session): Promise<boolean>
+  /** Shuts a device out: its connections are closed when this resolves, and with `purge` its session is gone. */
+  remove(key: string, options: { reason: string; purge: boolean }): Promise<Removal>
+  list(): Session[]
+  endAll(reasonCode: number, reason: string): Promise<void>
+}
+
+export function createSessions(remains: SessionRemains): Sessions {
+  const table = new Map<string, Map<Session, Promise<void>>>()
+
+  const of = (key: string) => [...(table.get(key) ?? [])]
+  const list = () => [...table.values()].flatMap((same) => [...same.keys()])
+
+  function leave(session: Session) {
+    const same = table.get(session.key)
+    same?.delete(session)
+    if (same?.size === 0) table.delete(session.key)
+  }
+
+  async function watch(session: Session) {
+    const { socket } = session
+    if (!socket.closed) await new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    await session.transport.settled()
+    leave(session)
+  }
+
+  return {
+    leave,
+
+    arrive(session) {
+      const same = table.get(session.key) ?? new Map<Session, Promise<void>>()
+      table.set(session.key, same)
+      if (!same.has(session)) same.set(session, watch(session))
+    },
+
+    async takeOver(session) {
+      const older = of(session.key).filter(([other]) => other !== session)
+      for (const [other] of older) other.transport.end(reasonCodes.sessionTakenOver, 'a newer connection took over')
+      await Promise.all(older.map(([, gone]) => gone))
+      return !session.removed && !session.socket.destroyed
+    },
+
+    async remove(key, { reason, purge }) {
+      const held = of(key)
+      const closing = held.filter(([{ removed, socket }]) => !removed && !socket.destroyed)
+      for (const [session] of held) session.removed = true
+      for (const [session] of closing) session.transport.end(reasonCodes.administrativeAction, reason)
+      await Promise.all(held.map(([, gone]) => gone))
+      if (purge) await remains.purge(key)
+      else await remains.dropWill(key)
+      return { connectionsClosed: closing.length, sessionPurged: purge }
+    },
+
+    list,
+
+    async endAll(reasonCode, reason) {
+      const all = [...table.values()].flatMap((same) => [...same])
+      for (const [session] of all) session.transport.end(reasonCode, reason)
+      await Promise.all(all.map(([, gone]) => gone))
+    },
+  }
+}
