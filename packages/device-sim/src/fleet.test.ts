@@ -27,18 +27,18 @@ afterEach(async () => {
 
 interface Script {
   /** Called once, when a device has published for the first time. */
-  then?: () => void
+  afterFirst?: () => void
   /** The end; without it, the fleet ends when all its devices are over. */
   until?: (events: FleetEvent[]) => boolean
 }
 
-async function run(options: Partial<FleetOptions>, { then, until }: Script = {}) {
+async function run(options: Partial<FleetOptions>, { afterFirst, until }: Script = {}) {
   const events: FleetEvent[] = []
   const ending = new AbortController()
   const { url, claim } = server
   const onEvent = (event: FleetEvent) => {
     events.push(event)
-    if (event.type === 'published') then?.()
+    if (event.type === 'published') afterFirst?.()
   }
   const looking = setInterval(() => until?.(events) && ending.abort(), 5)
   const settings = { url, claim, devices: 1, ramp: 1_000, intervalMs: 20 }
@@ -96,7 +96,7 @@ test('a lost connection is made again and counted', async () => {
   const { events, summary } = await run(
     {},
     {
-      then: () => broker.connections[0]?.socket.destroy(),
+      afterFirst: () => broker.connections[0]?.socket.destroy(),
       until: (all) => happened(all, 'connected').length === 2,
     },
   )
@@ -107,9 +107,9 @@ test('a lost connection is made again and counted', async () => {
 test('commands are answered', async () => {
   const topic = 'fleets/default/devices/sim-0001/commands/blink'
   const isAnswered = () => broker.published.some((packet) => packet.topic.endsWith('/events/commands/blink'))
-  const then = () =>
+  const afterFirst = () =>
     broker.connections[0]?.send({ cmd: 'publish', topic, payload: 'on', qos: 0, retain: false, dup: false })
-  const { events, summary } = await run({}, { then, until: isAnswered })
+  const { events, summary } = await run({}, { afterFirst, until: isAnswered })
   expect(happened(events, 'command')).toMatchObject([{ device: 'sim-0001', topic }])
   expect(summary.counts.commands).toBe(1)
   const answer = broker.published.find((packet) => packet.topic.endsWith('/events/commands/blink'))
@@ -134,7 +134,7 @@ describe('a device that is refused is over, and the fleet ends when all are', ()
     const { events, summary } = await run(
       {},
       {
-        then() {
+        afterFirst() {
           const properties = { reasonString: 'device-revoked: the device was revoked' }
           broker.connections[0]?.send({ cmd: 'disconnect', reasonCode: 0x98, properties })
           broker.connections[0]?.socket.end()
@@ -151,7 +151,7 @@ describe('a device that is refused is over, and the fleet ends when all are', ()
     const { summary } = await run(
       { protocolVersion: 4 },
       {
-        then() {
+        afterFirst() {
           broker.script.push(5)
           broker.connections[0]?.socket.destroy()
         },
