@@ -53,7 +53,7 @@ export function createDemoReport({ cli, screen }: UpContext, devices: number): D
   async function sample(): Promise<void> {
     const metrics = await readMetrics(cli.config.ports.brokerMetrics).catch(() => undefined)
     if (metrics === undefined) return
-    totals.push({ at: performance.now(), stored: sumMetric(metrics, 'muster_telemetry_stored_total') })
+    totals.push({ at: performance.now(), stored: sumMetric(metrics, 'muster_broker_telemetry_stored_total') })
     if (totals.length > rateSamples) totals.shift()
     const rate = storedPerSecond(totals)
     const counts = `${enrolled.size}/${devices} enrolled, ${connected.size} connected`

@@ -53,6 +53,7 @@ async function stop(child: ChildProcess, exited: Promise<Exit>): Promise<void> {
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null || child.pid === undefined
   if (hasEnded()) return
   child.kill('SIGTERM')
+  if (child.connected) child.disconnect()
   const late = new AbortController()
   const forced = delay(patienceMs, undefined, { signal: late.signal }).then(
     () => child.kill('SIGKILL'),
