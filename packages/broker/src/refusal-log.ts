@@ -23,16 +23,13 @@ export interface RefusalLog extends AsyncDisposable {
 const alerting: readonly string[] = ['certificate-unknown', 'certificate-untrusted']
 const maxEntries = 2_000
 
-// Only devices that exist: a stranger's certificate may name anything.
+// Only for devices that exist: a stranger's certificate may name anything. Row by row, because what the new row says
+// is taken from parameters: reading a refusal back is not the broker's right.
 const text = `
   insert into refusals as old (fleet, device, code, address, detail, alert, count, first_at, last_at)
-  select r.* from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::int[],
-    $8::timestamptz[], $9::timestamptz[]) as r (fleet, device, code, address, detail, alert, count, first_at, last_at)
-  where exists (select from devices d where d.fleet = r.fleet and d.id = r.device)
-  order by r.fleet, r.device, r.code, r.address
+  select d.fleet, d.id, $3, $4, $5, $6, $7::int, $8, $9::timestamptz from devices d where d.fleet = $1 and d.id = $2
   on conflict (fleet, device, code, address) do update
-    set count = old.count + excluded.count, last_at = excluded.last_at, detail = excluded.detail,
-      alert = old.alert or excluded.alert`
+    set count = old.count + $7::int, last_at = $9::timestamptz, detail = $5, alert = old.alert or $6`
 
 /** Promise 6, written behind: equal refusals are counted in memory, so that a storm of them costs one row a moment. */
 export function openRefusalLog(options: {
@@ -42,25 +39,20 @@ export function openRefusalLog(options: {
   onError(error: unknown): void
 }): RefusalLog {
   const { db, now, everyMs = 250, onError } = options
-  let entries = new Map<string, Entry>()
+  const entries = new Map<string, Entry>()
 
   async function flush() {
-    if (entries.size === 0) return
-    const pending = entries
-    entries = new Map()
-    const rows = [...pending.values()]
-    const column = <Key extends keyof Entry>(key: Key) => rows.map((row) => row[key])
-    const values = (
-      ['fleet', 'device', 'code', 'address', 'detail', 'alert', 'count', 'firstAt', 'lastAt'] as const
-    ).map(column)
-    try {
-      await db.$client.query(text, values)
-    } catch (error) {
-      for (const [key, entry] of pending) {
-        entry.count += entries.get(key)?.count ?? 0
-        entries.set(key, entry)
+    for (const [key, entry] of [...entries]) {
+      const { fleet, device, code, address, detail, alert, count, firstAt, lastAt } = entry
+      entries.delete(key)
+      try {
+        const values = [fleet, device, code, address, detail, alert, count, firstAt, lastAt]
+        await db.$client.query({ name: 'record-refusal', text, values })
+      } catch (error) {
+        const newer = entries.get(key)
+        entries.set(key, newer ? { ...newer, firstAt, count: newer.count + count } : entry)
+        throw error
       }
-      throw error
     }
   }
 

@@ -1,7 +1,7 @@
-import { once } from 'node:events'
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
-import { platformFleet, type ProfileName } from '@muster/contracts'
-import { certificates, changes, devices, fleets, issuers, openDb, type Db } from '@muster/db'
+import { type EventEmitter, once } from 'node:events'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { type ProfileName, platformFleet } from '@muster/contracts'
+import { certificates, changes, type Db, devices, fleets, issuers, openDb } from '@muster/db'
 import { openTestDb } from '@muster/db/testing'
 import { createTestCa, poolKey, type TestCa, type TestIssueOptions } from '@muster/pki/testing'
 import { eq, sql } from 'drizzle-orm'
@@ -176,6 +176,11 @@ export async function startTestBroker(changed: Partial<BrokerSettings> = {}): Pr
     },
   }
   return test
+}
+
+/** The first value of the next event of that name. */
+export function nextEvent(emitter: unknown, event: string): Promise<unknown> {
+  return once(emitter as EventEmitter, event).then(([value]) => value)
 }
 
 /** Sends packets and collects what comes back, with no client library in between. */
