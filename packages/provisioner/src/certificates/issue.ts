@@ -9,10 +9,7 @@ export type CertificateRow = typeof certificates.$inferSelect
 /** Clocks of devices run behind. */
 const backdateMs = 300_000
 
-/**
- * Signs and records a certificate in the caller's transaction; the one it takes over from is superseded.
- * It must not leave the process before that transaction is committed.
- */
+/** Signs and records a certificate in the caller's transaction. It must not leave the process before that is committed. */
 export async function issueRecorded(
   ctx: Context,
   tx: Tx,
@@ -31,12 +28,6 @@ export async function issueRecorded(
   })
   metrics.issueSeconds.observe((performance.now() - started) / 1000)
   const owner = { fleet: identity.fleet, device: identity.device }
-  await tx
-    .update(certificates)
-    .set({ state: 'superseded' })
-    .where(
-      and(eq(certificates.fleet, owner.fleet), eq(certificates.device, owner.device), eq(certificates.state, 'active')),
-    )
   const { pem: _, ...parts } = issued
   const row = {
     ...parts,
@@ -48,6 +39,17 @@ export async function issueRecorded(
   }
   await tx.insert(certificates).values(row)
   return row
+}
+
+/** Before another is issued: a device has one certificate that is good. */
+export async function supersedeCertificates(
+  tx: Tx,
+  { fleet, device }: { fleet: string; device: string },
+): Promise<void> {
+  await tx
+    .update(certificates)
+    .set({ state: 'superseded' })
+    .where(and(eq(certificates.fleet, fleet), eq(certificates.device, device), eq(certificates.state, 'active')))
 }
 
 function serverHosts(publicHost: string): string[] {

@@ -13,8 +13,14 @@ export interface NewKey {
   attributes?: Record<string, string> | undefined
 }
 
+export interface BoundDevice {
+  device: DeviceRow
+  /** It had a life with this key before this claim. */
+  known: boolean
+}
+
 /** A key the claim has not seen: checks that it may still be used, finds or makes the device, and binds the key for ever. */
-export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey): Promise<DeviceRow> {
+export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey): Promise<BoundDevice> {
   const at = ctx.now()
   requireUsable(claim, at)
   const target = { fleet: claim.fleet, id: chooseName(claim.devices, key.device) }
@@ -42,7 +48,7 @@ export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey
     .update(claims)
     .set({ used: sql`${claims.used} + 1` })
     .where(eq(claims.id, claim.id))
-  return device
+  return { device, known: isHolder }
 }
 
 function requireUsable(claim: ClaimRow, now: Date): void {

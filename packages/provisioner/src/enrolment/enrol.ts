@@ -10,14 +10,14 @@ import {
 } from '@muster/db'
 import { type Csr, readCsr } from '@muster/pki'
 import { and, desc, eq } from 'drizzle-orm'
-import { type CertificateRow, issueRecorded } from '../certificates/issue.ts'
+import { type CertificateRow, issueRecorded, supersedeCertificates } from '../certificates/issue.ts'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
 import { lockDevice } from '../devices/transition.ts'
 import { isInNetworks } from '../http/address.ts'
 import { findPolicy } from '../policies/find.ts'
 import { presentEnrolment } from './answer.ts'
-import { authenticateClaim, type ClaimRow } from './authenticate-claim.ts'
+import { authenticateClaim } from './authenticate-claim.ts'
 import { bindKey } from './bind-key.ts'
 import { recordEnrolRefusal } from './record-refusal.ts'
 
@@ -62,30 +62,41 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
     .where(and(eq(claimKeys.claim, claimId), eq(claimKeys.keyFingerprint, keyFingerprint)))
 
   // Step 4: the device this key is bound to, or bind it.
-  const device = binding
-    ? await lockDevice(tx, { fleet: binding.fleet, id: binding.device })
-    : await bindKey(ctx, tx, claim, { keyFingerprint, device: request.device, attributes: request.attributes })
+  const { device, known } = binding
+    ? { device: await lockDevice(tx, { fleet: binding.fleet, id: binding.device }), known: true }
+    : await bindKey(ctx, tx, claim, { ...csr, device: request.device, attributes: request.attributes })
   if (binding && request.device !== undefined && request.device !== device.id)
     throw new MusterError('device-name-mismatch', `the key is bound to ${device.id}`)
   requireEnrollable(device, keyFingerprint)
 
-  // Step 5: the certificate it has, or issue one.
-  const policy = await findPolicy(tx, device.fleet, device.policy)
-  const live = device.state === 'active' ? await findCertificate(tx, device) : undefined
-  const usable = live !== undefined && live.notAfter > ctx.now()
-  if (live && !usable && binding)
+  // Step 5: the certificate it has, or a new one; a claim that has led to one does not lead to a second.
+  const earlier = known && device.state === 'active' ? await findCertificate(tx, device) : undefined
+  const live = earlier && earlier.notAfter > ctx.now() ? earlier : undefined
+  if (binding && earlier && !live)
     throw new MusterError('certificate-expired', 'the certificate this claim led to has expired; a new claim is needed')
-  if (usable && binding) return { pending: false, device, policy, certificate: live, fresh: false }
-  const identity = { fleet: device.fleet, group: device.group, device: device.id, profile: device.profile }
-  const issued =
-    device.state === 'active' && !usable ? await issueRecorded(ctx, tx, { identity, spki: csr.spki }) : undefined
+  if (earlier && !live) await supersedeCertificates(tx, earlier)
+  const issued = device.state === 'active' && !live ? await issueFor(ctx, tx, device, csr) : undefined
 
   // Step 6: the audit entry, in the same transaction.
-  if (issued || !binding)
-    await recordEnrolment(ctx, tx, claim, device, { csr, issued, address: request.address, bound: !binding })
+  if (issued || !binding) {
+    const action = binding ? 'certificate.issue' : 'device.enrol'
+    await recordEnrolment(ctx, tx, device, {
+      action,
+      claim: claim.id,
+      keyFingerprint,
+      issued,
+      address: request.address,
+    })
+  }
   const certificate = issued ?? live
   if (!certificate) return { pending: true }
+  const policy = await findPolicy(tx, device.fleet, device.policy)
   return { pending: false, device, policy, certificate, fresh: issued !== undefined }
+}
+
+function issueFor(ctx: Context, tx: Tx, device: DeviceRow, { spki }: Csr): Promise<CertificateRow> {
+  const { fleet, group, id, profile } = device
+  return issueRecorded(ctx, tx, { identity: { fleet, group, device: id, profile }, spki })
 }
 
 /** A device may have its certificate while it is active; a pending one waits. */
@@ -117,35 +128,18 @@ async function findCertificate(tx: Tx, device: DeviceRow): Promise<CertificateRo
 }
 
 interface Recorded {
-  csr: Csr
+  action: 'device.enrol' | 'certificate.issue'
+  claim: string
+  keyFingerprint: string
   issued: CertificateRow | undefined
   address: string
-  bound: boolean
 }
 
-async function recordEnrolment(
-  ctx: Context,
-  tx: Tx,
-  claim: ClaimRow,
-  device: DeviceRow,
-  recorded: Recorded,
-): Promise<void> {
-  const { csr, issued, address, bound } = recorded
-  await recordAudit(tx, {
-    actor: ctx.actor,
-    action: bound ? 'device.enrol' : 'certificate.issue',
-    fleet: device.fleet,
-    subject: device.id,
-    detail: {
-      claim: claim.id,
-      state: device.state,
-      keyFingerprint: csr.keyFingerprint,
-      address,
-      ...(issued && { serial: issued.serial, notAfter: issued.notAfter }),
-    },
-    requestId: ctx.requestId,
-    at: ctx.now(),
-  })
+async function recordEnrolment(ctx: Context, tx: Tx, device: DeviceRow, recorded: Recorded): Promise<void> {
+  const { action, issued, ...rest } = recorded
+  const detail = { ...rest, state: device.state, ...(issued && { serial: issued.serial, notAfter: issued.notAfter }) }
+  const { actor, requestId } = ctx
+  await recordAudit(tx, { actor, action, fleet: device.fleet, subject: device.id, detail, requestId, at: ctx.now() })
 }
 
 /** Two claims can meet at one name or one key; whoever comes second starts over and finds what the first has left. */

@@ -2,7 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { platformFleet } from '@muster/contracts'
 import { devices, recordAudit } from '@muster/db'
 import { encodePem, generateKey, keyFingerprint } from '@muster/pki'
-import { issueRecorded } from '../certificates/issue.ts'
+import { issueRecorded, supersedeCertificates } from '../certificates/issue.ts'
 import type { Context, Deps } from '../context.ts'
 import type { TlsMaterial } from '../http/listen.ts'
 
@@ -35,6 +35,7 @@ export async function issueOwnCertificate(deps: Deps, node: string): Promise<Own
       .values({ fleet, id: node, ...life })
       .onConflictDoUpdate({ target: [devices.fleet, devices.id], set: life })
     const identity = { fleet, group: life.group, device: node, profile: life.profile }
+    await supersedeCertificates(tx, identity)
     const issued = await issueRecorded(ctx, tx, { identity, spki })
     const detail = { serial: issued.serial, keyFingerprint: issued.keyFingerprint }
     await recordAudit(tx, { actor: node, action: 'device.enrol', fleet, subject: node, detail, at })
