@@ -22,7 +22,7 @@ export interface Percentiles {
   max: number
 }
 
-export type Latency = 'enrol' | 'connect' | 'publish'
+type Latency = 'enrol' | 'connect' | 'publish'
 export type Step = Latency | 'subscribe'
 
 export interface Summary {

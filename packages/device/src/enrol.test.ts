@@ -152,6 +152,8 @@ describe('rejects', () => {
     const options = optionsFor(server)
     expect(await codeOf(enrol({ ...options, claim: 'muster1.x' }))).toBe('claim-invalid')
     expect(await codeOf(enrol({ ...options, url: server.url.replace('https', 'http') }))).toBe('request-invalid')
+    expect(await codeOf(enrol({ ...options, device: 'Pump 1' }))).toBe('request-invalid')
+    expect(await codeOf(enrol({ ...options, attributes: { model: 'x'.repeat(257) } }))).toBe('request-invalid')
     expect(await options.store.loadKey()).toBeUndefined()
   })
 })

@@ -1,4 +1,4 @@
-import { Attributes, type Enrolment, MusterError, parseClaimToken } from '@muster/contracts'
+import { type Enrolment, EnrolRequest, MusterError, parseClaimToken } from '@muster/contracts'
 import { createCsr, encodePem, generateKey, type KeyAlgorithm } from '@muster/pki'
 import { fetchRoot } from './enrolment/fetch-root.ts'
 import { requestEnrolment } from './enrolment/request-enrolment.ts'
@@ -28,14 +28,14 @@ export async function enrol(options: EnrolOptions): Promise<Enrolment> {
   if (stored) return stored.enrolment
   const { rootFingerprint } = parseClaimToken(options.claim)
   const url = parseUrl(options.url)
+  const chosen = parseChoices(options)
 
   // Step 1: the key is durable before anybody hears of it; the claim will be bound to it for ever.
   const key = (await store.loadKey()) ?? (await store.addKey(await generateKey(options.keyAlgorithm)))
   const request = {
     claim: options.claim,
-    csr: encodePem('CERTIFICATE REQUEST', createCsr(key, options.device)),
-    ...(options.device !== undefined && { device: options.device }),
-    ...(options.attributes && { attributes: Attributes.parse(options.attributes) }),
+    csr: encodePem('CERTIFICATE REQUEST', createCsr(key, chosen.device)),
+    ...chosen,
   }
 
   let root: string | undefined
@@ -57,4 +57,12 @@ function parseUrl(text: string): URL {
   if (url?.protocol !== 'https:')
     throw new MusterError('request-invalid', 'url must be like https://muster.example:8443')
   return url
+}
+
+function parseChoices({ device, attributes }: EnrolOptions) {
+  const choices = { ...(device !== undefined && { device }), ...(attributes && { attributes }) }
+  const parsed = EnrolRequest.pick({ device: true, attributes: true }).safeParse(choices)
+  if (parsed.success) return parsed.data
+  const { path, message } = parsed.error.issues[0] ?? { path: [], message: 'is not valid' }
+  throw new MusterError('request-invalid', `${path.join('.')}: ${message}`, { cause: parsed.error })
 }

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { type Enrolment, EnrolRequest, type ErrorCode, formatClaimToken, problemType } from '@muster/contracts'
 import { certificateFingerprint, issueCertificate, readCsr } from '@muster/pki'
 import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
@@ -50,15 +51,6 @@ export interface TestProvisionerOptions {
 
 export async function startTestProvisioner(options: TestProvisionerOptions = {}): Promise<TestProvisioner> {
   const ca = options.ca ?? (await createTestCa())
-  const serverCa = options.serverCa ?? ca
-  const key = await poolKey('p256', 900)
-  const certificate = options.playedBy
-    ? await serverCa.issue({ device: options.playedBy }, key)
-    : await serverCa.issue(
-        { fleet: 'muster', group: 'provisioners', device: 'provisioner-1', profile: 'server' },
-        key,
-        { hosts: options.hosts ?? ['localhost', '127.0.0.1'] },
-      )
   const rootFingerprint = certificateFingerprint(ca.root.raw)
   const issued = new Map<string, Enrolment>()
 
@@ -89,23 +81,17 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const path = request.url ?? ''
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const body = Buffer.concat(chunks).toString()
+    const body = await text(request)
     provisioner.bodies.push(body)
-    const reply: Exchange['reply'] = (status, content, headers = {}) => {
-      response.writeHead(status, { 'content-type': 'application/json', ...headers })
-      response.end(typeof content === 'string' ? content : JSON.stringify(content))
-    }
     const script = path === '/v1/bootstrap' ? provisioner.script.bootstrap : provisioner.script.enrol
-    await (script.shift() ?? wellBehaved)({ path, body, response, reply, answer: () => answer(path, body) })
+    await (script.shift() ?? wellBehaved)({
+      ...{ path, body, response, reply: replyOn(response) },
+      answer: () => answer(path, body),
+    })
   }
 
   const server = createServer(
-    {
-      key: key.export({ type: 'pkcs8', format: 'pem' }),
-      cert: [certificate.pem, ...serverCa.issuer.chain.map((issuer) => issuer.toString())].join(''),
-    },
+    await serverCredentials(options.serverCa ?? ca, options),
     (request, response) => void handle(request, response).catch(() => response.destroy()),
   )
   server.listen(0, '127.0.0.1')
@@ -118,6 +104,23 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
       await once(server, 'close')
     },
   })
+}
+
+async function serverCredentials(ca: TestCa, { playedBy, hosts = ['localhost', '127.0.0.1'] }: TestProvisionerOptions) {
+  const key = await poolKey('p256', 900)
+  const identity = { fleet: 'muster', group: 'provisioners', device: 'provisioner-1', profile: 'server' } as const
+  const { pem } = playedBy ? await ca.issue({ device: playedBy }, key) : await ca.issue(identity, key, { hosts })
+  return {
+    key: key.export({ type: 'pkcs8', format: 'pem' }),
+    cert: [pem, ...ca.issuer.chain.map((issuer) => issuer.toString())].join(''),
+  }
+}
+
+function replyOn(response: ServerResponse): Exchange['reply'] {
+  return (status, content, headers = {}) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers })
+    response.end(typeof content === 'string' ? content : JSON.stringify(content))
+  }
 }
 
 /** What a provisioner would answer to this key. */
