@@ -3,7 +3,7 @@ import { claimKeys, claims, devices, type Tx } from '@muster/db'
 import { and, eq, ne, or, sql } from 'drizzle-orm'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
-import { isDevice } from '../devices/transition.ts'
+import { type DeviceTarget, isDevice } from '../devices/transition.ts'
 import type { ClaimRow } from './authenticate-claim.ts'
 import { chooseName } from './choose-name.ts'
 
@@ -40,7 +40,7 @@ export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey
   if (isHolder && existing.profile !== claim.profile)
     throw new MusterError('device-taken', `${target.id} is enrolled as a ${existing.profile}; retire it first`)
 
-  const device = isHolder ? existing : await storeDevice(tx, claim, target.id, key, at)
+  const device = isHolder ? existing : await storeDevice(tx, claim, target, existing !== undefined, key, at)
   await tx
     .insert(claimKeys)
     .values({ claim: claim.id, keyFingerprint, fleet: target.fleet, device: target.id, boundAt: at })
@@ -60,8 +60,15 @@ function requireUsable(claim: ClaimRow, now: Date): void {
 }
 
 /** A retired device's row is taken over: the name starts a new life. */
-async function storeDevice(tx: Tx, claim: ClaimRow, id: string, key: NewKey, at: Date): Promise<DeviceRow> {
-  const { fleet, group, policy, profile, approval } = claim
+async function storeDevice(
+  tx: Tx,
+  claim: ClaimRow,
+  target: DeviceTarget,
+  retired: boolean,
+  key: NewKey,
+  at: Date,
+): Promise<DeviceRow> {
+  const { group, policy, profile, approval } = claim
   const life = {
     group,
     policy,
@@ -75,11 +82,7 @@ async function storeDevice(tx: Tx, claim: ClaimRow, id: string, key: NewKey, at:
     connectedAt: null,
     seenAt: null,
   }
-  const [row] = await tx
-    .insert(devices)
-    .values({ fleet, id, ...life })
-    .onConflictDoUpdate({ target: [devices.fleet, devices.id], set: life, setWhere: eq(devices.state, 'retired') })
-    .returning()
-  if (!row) throw new MusterError('device-taken', `${id} is enrolled with another key; retire it first`)
-  return row
+  if (retired) await tx.update(devices).set(life).where(isDevice(target))
+  else await tx.insert(devices).values({ ...target, ...life })
+  return { ...target, ...life }
 }
