@@ -8,7 +8,7 @@ export type TlsCredentials = EnrolledDevice['credentials']
 /** A TLS connection to the broker with the device's own certificate, without an MQTT client in between. */
 export async function openTls(
   stack: { ca: string; ports: { mqtt: number } },
-  { key, cert }: TlsCredentials,
+  { key, cert }: Partial<TlsCredentials>,
   options: { version?: SecureVersion; session?: Buffer } = {},
 ) {
   const socket = connect({
@@ -16,8 +16,8 @@ export async function openTls(
     port: stack.ports.mqtt,
     servername: 'localhost',
     ca: stack.ca,
-    key,
-    cert,
+    ...(key && { key }),
+    ...(cert && { cert }),
     ...(options.version ? { minVersion: options.version, maxVersion: options.version } : {}),
     ...(options.session ? { session: options.session } : {}),
   })
@@ -30,7 +30,8 @@ export async function openTls(
     }),
   )
   await once(socket, 'secureConnect')
-  return { socket, session: async () => latest ?? (await gotSession) }
+  // A resumed session is not always given a new ticket: the one it came with is still good then.
+  return { socket, session: async () => latest ?? options.session ?? (await gotSession) }
 }
 
 /** Sends CONNECT and answers the first packet that comes back, or undefined when the connection closes without one. */

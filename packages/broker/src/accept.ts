@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls'
-import { type Identity, MusterError } from '@muster/contracts'
+import { MusterError } from '@muster/contracts'
 import { judge } from './admission/judge.ts'
-import { readPeer } from './admission/peer.ts'
+import { type Peer, type PeerRefusal, readPeer } from './admission/peer.ts'
 import type { Registry } from './admission/registry.ts'
 import { limits } from './limits.ts'
 import { requireClientId, requireWellFormedConnect, requireWill } from './mqtt/connect-rules.ts'
@@ -57,39 +57,56 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
     throw new MusterError('unavailable', 'changes of the device are still under way')
   }
 
-  return async function accept(socket) {
-    const address = readAddress(socket)
-    let version: number | undefined
-    let named: Identity | undefined
-    let trusted = true
+  async function letIn(socket: TLSSocket, peer: Peer, address: string): Promise<void> {
+    let packet: IConnectPacket | undefined
     try {
-      // Step 1: whose certificate it is. A chain that is not ours gets no answer.
-      const reading = readPeer(socket, options.trustDomain)
-      if ('refusal' in reading) {
-        ;({ named, trusted } = reading)
-        if (!trusted) throw reading.refusal
-      } else named = reading.peer.identity
-      // Step 2: the CONNECT, which says in which words to refuse.
-      const packet = await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
+      // Step 2: the CONNECT, which also says in which words to refuse.
+      packet = await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
       if (!packet) return void socket.destroy()
       requireWellFormedConnect(packet)
-      version = packet.protocolVersion ?? 4
-      if ('refusal' in reading) throw reading.refusal
-      if (version !== 4 && version !== 5) throw new MusterError('packet-malformed', 'MQTT 3.1.1 or 5 is spoken here')
-      const session = new Session(reading.peer, socket, address)
+      const session = new Session(peer, socket, address)
       await admit(session, packet)
-      if (packet.clientId === '') session.assignedClientId = session.peer.identity.device
+      if (packet.clientId === '') session.assignedClientId = peer.identity.device
       // Step 5: one session a device, the newest. Step 6: only now does aedes hear of it.
       if (!(await sessions.takeOver(session))) return
       observer.admitted(session)
       options.serve(session)
     } catch (error) {
       const refusal = asRefusal(error)
-      observer.refused(refusal, named, address)
-      if (version === undefined) socket.destroy()
-      else refuse(socket, refusal, version)
+      observer.refused(refusal, peer.identity, address)
+      answer(socket, refusal, packet)
     }
   }
+
+  let strangers = 0
+
+  /** No identity, or one that nothing vouches for: an answer if it can be had for little. */
+  async function turnAway(socket: TLSSocket, { refusal, named }: PeerRefusal, address: string): Promise<void> {
+    observer.refused(refusal, named, address)
+    if (strangers >= limits.strangers) return void socket.destroy()
+    strangers += 1
+    try {
+      const packet = await readConnect(socket, { maxBytes: limits.strangerBytes, timeoutMs: limits.strangerMs })
+      answer(socket, refusal, packet)
+    } catch {
+      socket.destroy()
+    } finally {
+      strangers -= 1
+    }
+  }
+
+  return function accept(socket) {
+    // Step 1: whose certificate it is.
+    const reading = readPeer(socket, options.trustDomain)
+    const address = readAddress(socket)
+    return 'peer' in reading ? letIn(socket, reading.peer, address) : turnAway(socket, reading, address)
+  }
+}
+
+/** Who breaks the protocol is not answered in it. [MQTT-4.13.1-1] */
+function answer(socket: TLSSocket, refusal: MusterError, packet: IConnectPacket | undefined): void {
+  if (packet && refusal.code !== 'packet-malformed') refuse(socket, refusal, packet.protocolVersion ?? 4)
+  else socket.destroy()
 }
 
 export function readAddress(socket: { remoteAddress?: string | undefined }): string {

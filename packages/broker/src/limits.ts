@@ -5,6 +5,10 @@ export const limits = {
   handshakeMs: 10_000,
   connectBytes: 64 * 1_024,
   connectMs: 10_000,
+  /** Peers whose certificate is not ours, while they wait for their refusal. */
+  strangers: 256,
+  strangerBytes: 2 * 1_024,
+  strangerMs: 3_000,
   packetBytes: 256 * 1_024,
   /** A client that reads nothing for this long holds up those who publish to it. */
   drainMs: 5_000,

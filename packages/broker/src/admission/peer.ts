@@ -11,10 +11,11 @@ export interface Peer {
   notAfter: Date
 }
 
-export type PeerReading =
-  | { peer: Peer }
-  /** `named`: whom the certificate claims to be, as far as it can be read. Nothing vouches for it when `trusted` is false. */
-  | { refusal: MusterError; trusted: boolean; named: Identity | undefined }
+export interface PeerRefusal {
+  refusal: MusterError
+  /** Whom the certificate claims to speak for, as far as that can be read; it may be a lie. */
+  named: Identity | undefined
+}
 
 const untrustedCodes: Record<string, 'certificate-expired' | 'certificate-not-yet-valid'> = {
   CERT_HAS_EXPIRED: 'certificate-expired',
@@ -28,11 +29,11 @@ const untrustedCodes: Record<string, 'certificate-expired' | 'certificate-not-ye
 export function readPeer(
   socket: Pick<TLSSocket, 'authorized' | 'authorizationError' | 'getPeerCertificate'>,
   trustDomain: string,
-): PeerReading {
+): { peer: Peer } | PeerRefusal {
   const certificate = socket.getPeerCertificate()
   if (!certificate?.raw) {
     const refusal = new MusterError('certificate-missing', 'a client certificate is needed')
-    return { refusal, trusted: false, named: undefined }
+    return { refusal, named: undefined }
   }
   let identity: Identity | undefined
   let unreadable: MusterError | undefined
@@ -45,11 +46,11 @@ export function readPeer(
   if (!socket.authorized) {
     const reason = String(socket.authorizationError)
     const refusal = new MusterError(untrustedCodes[reason] ?? 'certificate-untrusted', `not trusted: ${reason}`)
-    return { refusal, trusted: false, named: identity }
+    return { refusal, named: identity }
   }
   if (!identity) {
     const refusal = unreadable ?? new MusterError('certificate-subject', 'the subject cannot be read')
-    return { refusal, trusted: true, named: undefined }
+    return { refusal, named: undefined }
   }
   return {
     peer: {

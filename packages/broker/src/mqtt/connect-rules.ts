@@ -2,10 +2,12 @@ import { type CompiledPolicy, type Identity, MusterError } from '@muster/contrac
 import type { IConnectPacket } from 'mqtt-packet'
 import { isCleanText } from './text.ts'
 
-/** What the parser lets through although the standard does not. @throws MusterError `packet-malformed` */
+/** What the parser lets through although the standard does not. @throws MusterError `packet-malformed` | `request-invalid` */
 export function requireWellFormedConnect(packet: IConnectPacket): void {
   const refuse = (why: string) => new MusterError('packet-malformed', why)
   const { clientId, username, password, will, protocolVersion } = packet
+  if (protocolVersion !== 4 && protocolVersion !== 5)
+    throw new MusterError('request-invalid', 'MQTT 3.1.1 and 5 are spoken here')
   if (!isCleanText(clientId) || !isCleanText(username ?? '')) throw refuse('a text is not clean UTF-8')
   // [MQTT-3.1.2-22] of MQTT 3.1.1
   if (protocolVersion === 4 && password && username === undefined) throw refuse('a password needs a user name')
