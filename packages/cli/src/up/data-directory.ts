@@ -1,4 +1,5 @@
-import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { CliError } from '../exit.ts'
 
 /**
@@ -8,7 +9,8 @@ import { CliError } from '../exit.ts'
 export function openDataDirectory(directory: string): void {
   const mode = process.getuid?.() === 0 ? 0o711 : 0o700
   try {
-    mkdirSync(directory, { recursive: true, mode })
+    mkdirSync(dirname(directory), { recursive: true })
+    if (!existsSync(directory)) mkdirSync(directory, { mode })
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
     const found = statSync(directory)
     if (found.uid === process.getuid?.() && (found.mode & 0o777) !== mode) chmodSync(directory, mode)

@@ -9,23 +9,23 @@ export interface Listener {
   variable: string
 }
 
-/** @throws CliError naming every port that cannot be had */
+/** @throws CliError in one line, with every port that cannot be had and the variable that moves it */
 export async function requireFreePorts(listeners: readonly Listener[]): Promise<void> {
-  const problems = await Promise.all(listeners.map(findProblem))
-  const found = problems.filter((problem) => problem !== undefined)
-  if (found.length === 0) return
-  throw new CliError(found.join('; '), { hint: 'is another `muster up` running? `muster doctor` looks for it' })
+  const tried = await Promise.all(listeners.map(async (each) => ({ ...each, code: await tryToListen(each) })))
+  const failed = tried.filter(({ code }) => code !== undefined)
+  const [first] = failed
+  if (!first) return
+  const { code, host } = first
+  if (code === 'EADDRNOTAVAIL')
+    throw new CliError(`${host} is not an address of this machine`, { hint: 'set MUSTER_HOST to one that is' })
+  const reason = { EADDRINUSE: 'taken', EACCES: 'not for this user' }[code ?? ''] ?? `not to be had (${code})`
+  const named = failed.map(({ what, port }) => `${port} (${what})`).join(', ')
+  const subject = failed.length === 1 ? `port ${named} is` : `ports ${named} are`
+  const variables = failed.map(({ variable }) => variable).join(', ')
+  throw new CliError(`${subject} ${reason}; is another \`muster up\` running? Otherwise set ${variables}`)
 }
 
-async function findProblem({ what, host, port, variable }: Listener): Promise<string | undefined> {
-  const code = await tryToListen(host, port)
-  if (code === undefined) return undefined
-  const reasons: Record<string, string> = { EADDRINUSE: 'is taken', EACCES: 'may not be used by this user' }
-  if (code === 'EADDRNOTAVAIL') return `${host} is not an address of this machine: set MUSTER_HOST`
-  return `port ${port} (${what}) ${reasons[code] ?? `cannot be used (${code})`}: free it or set ${variable}`
-}
-
-function tryToListen(host: string, port: number): Promise<string | undefined> {
+function tryToListen({ host, port }: Listener): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer()
     server.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))

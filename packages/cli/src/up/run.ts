@@ -113,7 +113,7 @@ const fingerprint = (root: X509Certificate) => root.fingerprint256.replaceAll(':
 
 function describeReady({ cli: { config }, data }: UpContext, ms: number): string {
   const { publicHost, ports } = config
-  const shown = (name: string) => relative(process.cwd(), join(data, name)) || name
+  const shown = (name: string) => shorten(join(data, name))
   return [
     `ready in ${(ms / 1_000).toFixed(1)} s`,
     '',
@@ -126,6 +126,11 @@ function describeReady({ cli: { config }, data }: UpContext, ms: number): string
     '  next: ./muster claims create --device my-device',
     '',
   ].join('\n')
+}
+
+function shorten(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short.startsWith('..') ? path : short
 }
 
 function ended(signal: AbortSignal): Promise<void> {
