@@ -36,7 +36,7 @@ afterAll(() => stack?.[Symbol.asyncDispose]())
 
 const steps = await readTutorial()
 
-test('the README has the steps', () => expect(steps.length).toBeGreaterThanOrEqual(8))
+test('the README has the steps', () => expect(steps.length).toBe(7))
 
 test.each(steps.map((step, index) => [index + 1, step] as const))(
   'README step %i',

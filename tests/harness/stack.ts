@@ -48,6 +48,8 @@ export async function startStack(): Promise<Stack> {
 
   const env = (role: Role): NodeJS.ProcessEnv => ({
     PATH: process.env.PATH,
+    // As ./muster sets it: these processes are started often.
+    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/compiled'),
     MUSTER_DATA: data,
     MUSTER_HOST: '127.0.0.1',
     MUSTER_API_PORT: String(api),
