@@ -16,9 +16,7 @@ export function openDataDirectory(directory: string): void {
     if (found.uid === process.getuid?.() && (found.mode & 0o777) !== mode) chmodSync(directory, mode)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
-    throw new CliError(`the data directory ${directory} cannot be used (${code})`, {
-      hint: 'make it writable for this user, or name another with --data or MUSTER_DATA',
-      cause,
-    })
+    const advice = 'make it writable for this user, or name another with --data or MUSTER_DATA'
+    throw new CliError(`the data directory ${directory} cannot be used (${code}): ${advice}`, { cause })
   }
 }
