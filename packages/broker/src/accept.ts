@@ -3,7 +3,7 @@ import { MusterError } from '@muster/contracts'
 import { judge } from './admission/judge.ts'
 import { type Peer, type PeerRefusal, readPeer } from './admission/peer.ts'
 import type { Registry } from './admission/registry.ts'
-import { limits } from './limits.ts'
+import type { Limits } from './limits.ts'
 import { requireClientId, requireWellFormedConnect, requireWill } from './mqtt/connect-rules.ts'
 import { readConnect } from './mqtt/read-connect.ts'
 import { refuse } from './mqtt/refuse.ts'
@@ -12,6 +12,7 @@ import { Session } from './sessions/session.ts'
 import type { Sessions } from './sessions/sessions.ts'
 
 export interface AcceptOptions {
+  limits: Limits
   trustDomain: string
   registry: Registry
   sessions: Sessions
@@ -28,7 +29,7 @@ type IConnectPacket = NonNullable<Awaited<ReturnType<typeof readConnect>>>
 
 /** Decides on one connection after its TLS handshake; see docs/revocation.md for why in this order. */
 export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Promise<void> {
-  const { registry, sessions, now, observer } = options
+  const { limits, registry, sessions, now, observer } = options
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
   async function admit(session: Session, packet: IConnectPacket): Promise<void> {

@@ -7,7 +7,8 @@ import { createActOnChanges } from './changes/act-on-changes.ts'
 import { openChanges } from './changes/changes.ts'
 import { recheckSessions } from './changes/recheck-sessions.ts'
 import { openHealth } from './health.ts'
-import { loadIntermediates } from './issuers.ts'
+import { loadIntermediates, watchIntermediates } from './issuers.ts'
+import type { Limits } from './limits.ts'
 import { listen } from './listener.ts'
 import { createMetrics } from './metrics.ts'
 import { openMqtt } from './mqtt/aedes.ts'
@@ -26,6 +27,7 @@ export interface BrokerSettings {
   mqttPort: number
   metricsPort: number
   trustDomain: string
+  limits: Limits
   /** For the connection that waits for notifications. */
   databaseUrl: string
   credentials: { key: KeyObject; certificate: string; roots: string }
@@ -45,37 +47,39 @@ export interface Broker extends AsyncDisposable {
 
 /** Everything of one node, opened in the order in which it depends on each other, and closed in the opposite one. */
 export async function startBroker({ settings, db, log, now }: BrokerDeps): Promise<Broker> {
-  const { node, credentials } = settings
+  const { node, limits, credentials } = settings
   await using opening = new AsyncDisposableStack()
   const onError = (error: unknown) => log.error({ err: error }, 'something in the background failed')
   let ready = false
 
   const metrics = createMetrics({ connections: () => sessions.list().length })
-  const isReady = () => ready && lease.isHeld()
-  const health = opening.use(await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady }))
   const refusals = opening.use(openRefusalLog({ db, now, onError }))
   const presence = opening.use(await openPresence({ db, node, now, onError }))
   const observer = createObserver({ metrics, refusals, presence, log, now })
 
-  const store = new SessionStore(observer)
+  const store = new SessionStore(limits, observer)
   const sessions = createSessions(store)
+  const isReady = () => ready && lease.isHeld()
+  const health = opening.use(await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady }))
   const registry = createRegistry({ db, node })
   const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
-  const mqtt = opening.use(await openMqtt({ node, store, ingest, observer }))
+  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, observer }))
 
   const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: this node has lost the registry')
-  const lease = opening.use(await openNodeLease({ db, node, onLost, onError }))
+  const lease = opening.use(await openNodeLease({ db, node, leaseMs: limits.leaseMs, onLost, onError }))
   const changes = opening.use(
     await openChanges({
       url: settings.databaseUrl,
       act: createActOnChanges({ db, node, sessions, now, onDone: observer.changed }),
       recheck: () => recheckSessions({ registry, sessions, now, onRemoved: observer.removed }),
       onError,
+      pollMs: limits.pollMs,
     }),
   )
   opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
 
   const accept = createAccept({
+    limits,
     trustDomain: settings.trustDomain,
     registry,
     sessions,
@@ -87,9 +91,10 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   })
   const { certificate: cert, roots } = credentials
   const key = credentials.key.export({ type: 'pkcs8', format: 'pem' })
-  const ca = [roots, ...(await loadIntermediates(db))]
-  const { host, mqttPort } = settings
-  const listener = opening.use(await listen({ host, port: mqttPort, credentials: { key, cert, ca }, accept, observer }))
+  const trust = async () => ({ key, cert, ca: [roots, ...(await loadIntermediates(db))] })
+  const { host, mqttPort: port } = settings
+  const listener = opening.use(await listen({ host, port, limits, credentials: await trust(), accept, observer }))
+  opening.use(watchIntermediates({ db, onChange: async () => listener.setCredentials(await trust()), onError }))
   ready = true
 
   const opened = opening.move()

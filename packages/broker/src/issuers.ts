@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { type Db, issuers } from '@muster/db'
+import { sql } from 'drizzle-orm'
+import { repeat } from './repeat.ts'
 
 /** The issuing CAs, PEM: what lets a client present its own certificate alone. The root is not among them: it is pinned. */
 export async function loadIntermediates(db: Db): Promise<string[]> {
@@ -8,4 +10,23 @@ export async function loadIntermediates(db: Db): Promise<string[]> {
     .map(({ der }) => new X509Certificate(der))
     .filter((certificate) => certificate.subject !== certificate.issuer)
     .map((certificate) => certificate.toString())
+}
+
+/** Notices an issuing CA that has come or gone; `loadIntermediates` has been called before. */
+export function watchIntermediates(options: {
+  db: Db
+  onChange(): Promise<void>
+  onError(error: unknown): void
+}): AsyncDisposable {
+  const { db, onChange, onError } = options
+  let known: string | undefined
+  async function look() {
+    const { rows } = await db.execute<{ names: string }>(
+      sql`select coalesce(string_agg(fingerprint, ' ' order by name), '') as names from issuers`,
+    )
+    const found = rows[0]?.names
+    if (known !== undefined && found !== known) await onChange()
+    known = found
+  }
+  return repeat(look, { everyMs: 60_000, onError })
 }

@@ -1,5 +1,5 @@
 /** Bounds on what strangers and devices can make this process hold. */
-export const limits = {
+export const defaultLimits = {
   /** TLS handshakes under way; beyond it the oldest is dropped, so that new ones always get their chance. */
   handshakes: 1_000,
   handshakeMs: 10_000,
@@ -16,6 +16,8 @@ export const limits = {
   sessionExpirySeconds: 7 * 86_400,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1_024 * 1_024,
-  lookupMs: 5_000,
   leaseMs: 60_000,
-} as const
+  /** The longest a change waits when its notification is lost. */
+  pollMs: 3_000,
+}
+export type Limits = Readonly<typeof defaultLimits>

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
-import { limits } from './limits.ts'
+import type { Limits } from './limits.ts'
 import type { Observer } from './observer.ts'
 
 /** Forward secret and authenticated, nothing else. */
@@ -20,10 +20,11 @@ const ciphers = [
 export interface ListenerOptions {
   host: string
   port: number
+  limits: Limits
   /** Our key and certificate; `ca`: the root and the issuing CAs that client certificates are built on. */
   credentials: Required<Pick<SecureContextOptions, 'key' | 'cert' | 'ca'>>
   accept(socket: TLSSocket): Promise<void>
-  observer: Pick<Observer, 'handshakeFailed'>
+  observer: Pick<Observer, 'handshakeFailed' | 'failed'>
 }
 
 export interface Listener extends AsyncDisposable {
@@ -33,7 +34,7 @@ export interface Listener extends AsyncDisposable {
 }
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, credentials, accept, observer } = options
+  const { host, port, limits, credentials, accept, observer } = options
   const secure = { ciphers, minVersion: 'TLSv1.2', honorCipherOrder: true } as const
   const sockets = new Set<Socket>()
   const handshakes = new Map<string, Socket>()
@@ -67,7 +68,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   server.on('secureConnection', (socket) => {
     handshakes.delete(peerOf(socket))
     socket.on('error', () => {})
-    void accept(socket)
+    accept(socket).catch((error: unknown) => {
+      observer.failed(error)
+      socket.destroy()
+    })
   })
   server.listen(port, host)
   await once(server, 'listening')

@@ -4,6 +4,7 @@ import { openDb } from '@muster/db'
 import { pino } from 'pino'
 import { startBroker } from './broker.ts'
 import { loadConfig } from './config.ts'
+import { defaultLimits } from './limits.ts'
 import { openServerCredentials } from './server-credentials.ts'
 import { shutdownRequested, watchShutdown } from './shutdown.ts'
 
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     mqttPort: config.MUSTER_MQTT_PORT,
     metricsPort: config.MUSTER_BROKER_METRICS_PORT,
     trustDomain: config.MUSTER_TRUST_DOMAIN,
+    limits: defaultLimits,
     databaseUrl,
     credentials,
   }

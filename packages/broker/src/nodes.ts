@@ -1,5 +1,4 @@
 import type { Db } from '@muster/db'
-import { limits } from './limits.ts'
 import { repeat } from './repeat.ts'
 
 export interface NodeLease extends AsyncDisposable {
@@ -18,11 +17,11 @@ const leave = `update nodes set left_at = now(), lease_until = now() where name 
 export async function openNodeLease(options: {
   db: Db
   node: string
-  leaseMs?: number
+  leaseMs: number
   onLost(): Promise<void>
   onError(error: unknown): void
 }): Promise<NodeLease> {
-  const { db, node, leaseMs = limits.leaseMs, onLost, onError } = options
+  const { db, node, leaseMs, onLost, onError } = options
   const reserveMs = leaseMs / 6
   // Counted from before the statement was sent, on a clock that nobody sets: never longer than the registry's view.
   let heldUntil = 0

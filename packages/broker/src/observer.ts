@@ -20,7 +20,7 @@ export interface Observer {
   packetReceived(type: string): void
   batchStored(rows: number, seconds: number): void
   dropped(why: 'not-stored' | 'queue-full'): void
-  mqttFailed(error: Error): void
+  failed(error: unknown): void
 }
 
 export interface ObserverOptions {
@@ -62,6 +62,6 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       metrics.storeSeconds.observe(seconds)
     },
     dropped: (why) => metrics.dropped.inc({ why }),
-    mqttFailed: (error) => log.error({ err: error }, 'MQTT failed'),
+    failed: (error) => log.error({ err: error }, 'something failed that never should'),
   }
 }

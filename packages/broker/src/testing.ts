@@ -1,14 +1,16 @@
 import { type EventEmitter, once } from 'node:events'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { type ProfileName, platformFleet } from '@muster/contracts'
-import { certificates, changes, type Db, devices, fleets, issuers, openDb } from '@muster/db'
+import { certificates, changes, type Db, devices, fleets, issuers, openDb, receipts } from '@muster/db'
 import { openTestDb } from '@muster/db/testing'
 import { createTestCa, poolKey, type TestCa, type TestIssueOptions } from '@muster/pki/testing'
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet'
 import { pino } from 'pino'
+import { vi } from 'vitest'
 import { type Broker, type BrokerSettings, startBroker } from './broker.ts'
+import { defaultLimits, type Limits } from './limits.ts'
 
 export interface TestDevice {
   id: string
@@ -39,11 +41,13 @@ export interface TestBroker extends AsyncDisposable {
   connect(device: TestDevice, options?: IClientOptions): Promise<MqttClient>
   /** As an operator's revocation does: state, certificates, change and notification in one transaction. */
   change(device: TestDevice, kind: 'revoke' | 'suspend' | 'resume' | 'retire'): Promise<string>
+  /** This node's word on a change, once it is given. */
+  receipt(seq: string, node?: string): Promise<{ connectionsClosed: number; sessionPurged: boolean }>
   refusals(id: string): Promise<string[]>
   restart(): Promise<void>
 }
 
-export async function startTestBroker(changed: Partial<BrokerSettings> = {}): Promise<TestBroker> {
+export async function startTestBroker(changed: { limits?: Partial<Limits>; node?: string } = {}): Promise<TestBroker> {
   const now = () => new Date()
   const testDb = await openTestDb()
   const { db } = testDb
@@ -88,7 +92,7 @@ export async function startTestBroker(changed: Partial<BrokerSettings> = {}): Pr
     { hosts: ['localhost'] },
   )
   const settings: BrokerSettings = {
-    node: 'broker-1',
+    node: changed.node ?? 'broker-1',
     host: '127.0.0.1',
     mqttPort: 0,
     metricsPort: 0,
@@ -99,7 +103,7 @@ export async function startTestBroker(changed: Partial<BrokerSettings> = {}): Pr
       certificate: server.pem + pem(ca.issuer.certificate.raw),
       roots: ca.root.toString(),
     },
-    ...changed,
+    limits: { ...defaultLimits, ...changed.limits },
   }
   const brokerDb = await openDb({ url: settings.databaseUrl, role: 'muster_broker' })
   const log = pino({ level: process.env.MUSTER_TEST_LOG ?? 'silent' })
@@ -159,6 +163,17 @@ export async function startTestBroker(changed: Partial<BrokerSettings> = {}): Pr
         return seq
       }),
 
+    receipt: (seq, node = settings.node) =>
+      vi.waitFor(
+        async () => {
+          const mine = and(eq(receipts.change, Number(seq)), eq(receipts.node, node))
+          const [receipt] = await db.select().from(receipts).where(mine)
+          if (!receipt) throw new Error('no receipt yet')
+          return receipt
+        },
+        { timeout: 10_000, interval: 10 },
+      ),
+
     async refusals(id) {
       const { rows } = await db.execute<{ code: string }>(sql`select code from refusals where device = ${id}`)
       return rows.map(({ code }) => code)
@@ -183,14 +198,32 @@ export function nextEvent(emitter: unknown, event: string): Promise<unknown> {
   return once(emitter as EventEmitter, event).then(([value]) => value)
 }
 
+/** Runs `work` while another transaction holds `table` for itself. */
+export async function whileLocked(db: Db, table: string, work: () => Promise<void>): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.execute(sql.raw(`lock table ${table} in access exclusive mode`))
+    await work()
+  })
+}
+
 /** Sends packets and collects what comes back, with no client library in between. */
 export function rawClient(socket: TLSSocket, protocolVersion: 4 | 5 = 4) {
   const received: Packet[] = []
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  const find = (cmd: Packet['cmd']) => received.filter((packet) => packet.cmd === cmd)
   const packets = parser({ protocolVersion })
   packets.on('packet', (packet) => received.push(packet))
   socket.on('data', (chunk) => packets.parse(chunk))
   return {
     received,
+    find,
+    closed,
+    next: (cmd: Packet['cmd'], count = 1) =>
+      vi.waitFor(() => {
+        const packet = find(cmd)[count - 1]
+        if (!packet) throw new Error(`no ${cmd} yet`)
+        return packet
+      }, 5_000),
     send: (packet: Packet) => socket.write(generate(packet, { protocolVersion })),
     connect: (clientId: string, options: Partial<IConnectPacket> = {}) =>
       socket.write(

@@ -1,5 +1,5 @@
 import type { PeerCertificate, TLSSocket } from 'node:tls'
-import { type Identity, MusterError, parsePeerIdentity, spiffeId } from '@muster/contracts'
+import { type ErrorCode, type Identity, MusterError, parsePeerIdentity, spiffeId } from '@muster/contracts'
 
 /** Whose certificate is at the other end, after the chain was found good. */
 export interface Peer {
@@ -17,10 +17,11 @@ export interface PeerRefusal {
   named: Identity | undefined
 }
 
-const untrustedCodes: Record<string, 'certificate-expired' | 'certificate-not-yet-valid'> = {
-  CERT_HAS_EXPIRED: 'certificate-expired',
-  CERT_NOT_YET_VALID: 'certificate-not-yet-valid',
-}
+/** What OpenSSL's verdict on a chain is called here, where it is not simply untrusted. */
+const dateCodes = new Map<string, ErrorCode>([
+  ['CERT_HAS_EXPIRED', 'certificate-expired'],
+  ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
+])
 
 /**
  * On a resumed session the chain's verdict is the first handshake's, and OpenSSL calls a TLS 1.3 session without any
@@ -45,7 +46,7 @@ export function readPeer(
   }
   if (!socket.authorized) {
     const reason = String(socket.authorizationError)
-    const refusal = new MusterError(untrustedCodes[reason] ?? 'certificate-untrusted', `not trusted: ${reason}`)
+    const refusal = new MusterError(dateCodes.get(reason) ?? 'certificate-untrusted', `not trusted: ${reason}`)
     return { refusal, named: identity }
   }
   if (!identity) {

@@ -1,6 +1,5 @@
 import { MusterError } from '@muster/contracts'
 import type { Db } from '@muster/db'
-import { limits } from '../limits.ts'
 import type { RegistryRow } from './judge.ts'
 
 export interface LookupRow extends RegistryRow {
@@ -30,6 +29,7 @@ const text = `
 
 const windowMs = 2
 const batchRows = 256
+const deadlineMs = 5_000
 
 export function createRegistry({ db, node }: { db: Db; node: string }): Registry {
   let waiting: { serials: Set<string>; answer: Promise<Map<string, LookupRow>>; send: () => void } | undefined
@@ -70,7 +70,7 @@ export function createRegistry({ db, node }: { db: Db; node: string }): Registry
 
 async function withDeadline<Result>(work: Promise<Result>): Promise<Result> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${limits.lookupMs} ms`)), limits.lookupMs)
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs)
   try {
     return await Promise.race([work, late.promise])
   } catch (cause) {

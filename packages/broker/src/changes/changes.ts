@@ -8,7 +8,7 @@ export interface ChangesOptions {
   act(options: { everything: boolean }): Promise<void>
   recheck(): Promise<void>
   onError(error: unknown): void
-  pollMs?: number
+  pollMs: number
 }
 
 export interface Changes extends AsyncDisposable {
@@ -22,7 +22,7 @@ const recheckEvery = 20
  * Sees to it that changes are acted on: at once when a notification comes, within `pollMs` when it is lost. After a time
  * without notifications everything is looked at again, and every live connection is judged again.
  */
-export async function openChanges({ url, act, recheck, onError, pollMs = 3_000 }: ChangesOptions): Promise<Changes> {
+export async function openChanges({ url, act, recheck, onError, pollMs }: ChangesOptions): Promise<Changes> {
   await act({ everything: true })
   let polls = 0
   let missed = false

@@ -1,7 +1,7 @@
 import { MusterError } from '@muster/contracts'
 import { Aedes } from 'aedes'
 import type { Packet } from 'mqtt-packet'
-import { limits } from '../limits.ts'
+import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
 import { grantFilter } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
@@ -14,6 +14,7 @@ import type { SessionStore } from './session-store.ts'
 
 export interface MqttOptions extends HookOptions {
   node: string
+  limits: Limits
   store: SessionStore
 }
 
@@ -23,7 +24,7 @@ export interface Mqtt extends AsyncDisposable {
 }
 
 export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
-  const { node, store, observer } = options
+  const { node, limits, store, observer } = options
   const broker = await Aedes.createBroker({
     ...createHooks(options),
     id: node,
@@ -37,7 +38,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
     sessionExpiryIntervalLimit: limits.sessionExpirySeconds,
     maxClientsIdLength: 128,
   })
-  broker.on('error' as 'closed', observer.mqttFailed as () => void)
+  broker.on('error' as 'closed', observer.failed as () => void)
   broker.on('clientDisconnect', (client) => {
     if (client.clean) store.forgetReceived(client.id)
   })

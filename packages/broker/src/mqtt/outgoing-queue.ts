@@ -1,4 +1,4 @@
-import { limits } from '../limits.ts'
+import type { Limits } from '../limits.ts'
 
 /** What aedes keeps of a message that must reach one client. */
 export interface QueuedPacket {
@@ -11,12 +11,18 @@ export interface QueuedPacket {
 /** The messages for one client that it has not acknowledged, in order and bounded. */
 export class OutgoingQueue<Packet extends QueuedPacket> {
   readonly packets: Packet[] = []
+  readonly #limits: Limits
   #bytes = 0
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
 
   /** Answers false when there is no room: what is queued already keeps its place and its order. */
   add(packet: Packet): boolean {
+    const { queuedMessages, queuedBytes } = this.#limits
     const size = sizeOf(packet)
-    if (this.packets.length >= limits.queuedMessages || this.#bytes + size > limits.queuedBytes) return false
+    if (this.packets.length >= queuedMessages || this.#bytes + size > queuedBytes) return false
     this.packets.push(packet)
     this.#bytes += size
     return true

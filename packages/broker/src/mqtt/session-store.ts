@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import MemoryPersistence, { type StoredPacket } from 'aedes-persistence/asyncPersistence.js'
+import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
 import { maySubscribe } from '../sessions/grant-filter.ts'
 import type { SessionRemains } from '../sessions/sessions.ts'
@@ -20,13 +21,15 @@ interface Timers {
  * kept, of received QoS 2 messages only the packet ids are, and all of a session can be purged.
  */
 export class SessionStore extends MemoryPersistence implements SessionRemains {
+  readonly #limits: Limits
   readonly #observer: Pick<Observer, 'dropped'>
   readonly #outgoing = new Map<string, OutgoingQueue<StoredPacket>>()
   readonly #received = new Map<string, Set<number>>()
   #timers: Timers | undefined
 
-  constructor(observer: Pick<Observer, 'dropped'>) {
+  constructor(limits: Limits, observer: Pick<Observer, 'dropped'>) {
     super()
+    this.#limits = limits
     this.#observer = observer
   }
 
@@ -79,7 +82,7 @@ export class SessionStore extends MemoryPersistence implements SessionRemains {
     for (const { clientId } of subscriptions) {
       let queue = this.#outgoing.get(clientId)
       if (!queue) {
-        queue = new OutgoingQueue()
+        queue = new OutgoingQueue(this.#limits)
         this.#outgoing.set(clientId, queue)
       }
       if (!queue.add(copyOf(packet))) this.#observer.dropped('queue-full')

@@ -1,0 +1,60 @@
+import type { TLSSocket } from 'node:tls'
+import { expect, test } from 'vitest'
+import { readPeer } from './peer.ts'
+
+type Socket = Parameters<typeof readPeer>[0]
+
+const certificate = {
+  raw: Buffer.from('der'),
+  subject: { CN: 'd-1', OU: 'g', O: 'f' },
+  subjectaltname: 'URI:spiffe://muster.local/fleet/f/device/d-1',
+  serialNumber: '4A0B',
+  fingerprint256: 'AB:CD',
+  valid_from: 'Jan  1 00:00:00 2027 GMT',
+  valid_to: 'Feb  1 00:00:00 2027 GMT',
+}
+const socket = (changed: object = {}, authorizationError?: string) =>
+  ({
+    authorized: authorizationError === undefined,
+    authorizationError,
+    getPeerCertificate: () => ({ ...certificate, ...changed }),
+  }) as unknown as Socket
+
+test('reads who is at the other end', () => {
+  expect(readPeer(socket(), 'muster.local')).toEqual({
+    peer: {
+      identity: { fleet: 'f', group: 'g', device: 'd-1', profile: 'device' },
+      serial: '4a0b',
+      fingerprint: 'abcd',
+      notBefore: new Date('2027-01-01T00:00:00Z'),
+      notAfter: new Date('2027-02-01T00:00:00Z'),
+    },
+  })
+})
+
+test('no certificate is no admission, even where OpenSSL calls the connection authorised', () => {
+  const bare = { authorized: true, getPeerCertificate: () => ({}) } as unknown as TLSSocket
+  expect(readPeer(bare, 'muster.local')).toMatchObject({ refusal: { code: 'certificate-missing' } })
+})
+
+test.each([
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'certificate-untrusted'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'certificate-untrusted'],
+  ['CERT_HAS_EXPIRED', 'certificate-expired'],
+  ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
+  ['constructor', 'certificate-untrusted'],
+])('a chain refused with %s', (reason, code) => {
+  expect(readPeer(socket({}, reason), 'muster.local')).toMatchObject({ refusal: { code }, named: { device: 'd-1' } })
+})
+
+test.each([
+  ['repeated CN', { subject: { CN: ['d-1', 'd-2'], OU: 'g', O: 'f' } }],
+  ['no OU', { subject: { CN: 'd-1', O: 'f' } }],
+  ['a name of another grammar', { subject: { CN: 'D/1', OU: 'g', O: 'f' } }],
+  ['another device in the SPIFFE ID', { subjectaltname: 'URI:spiffe://muster.local/fleet/f/device/d-2' }],
+  ['two SPIFFE IDs', { subjectaltname: `${certificate.subjectaltname}, ${certificate.subjectaltname}` }],
+  ['another trust domain', { subjectaltname: 'URI:spiffe://evil.local/fleet/f/device/d-1' }],
+])('a subject with %s names nobody', (_, changed) => {
+  const reading = readPeer(socket(changed), 'muster.local')
+  expect(reading).toMatchObject({ refusal: { code: 'certificate-subject' }, named: undefined })
+})
