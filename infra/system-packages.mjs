@@ -9,6 +9,8 @@ const needs = [
   { commands: ['mosquitto_pub'], debian: 'mosquitto-clients', why: 'a foreign MQTT client' },
   { commands: ['mosquitto_sub'], debian: 'mosquitto-clients', why: 'a foreign MQTT client' },
   { commands: ['openssl'], debian: 'openssl', why: 'a second opinion on certificates' },
+  { commands: ['certtool'], debian: 'gnutls-bin', why: 'a third opinion on certificates' },
+  { commands: ['ocsptool'], debian: 'gnutls-bin', why: 'a third opinion on certificates' },
   { commands: ['curl'], debian: 'curl', why: 'the tutorial' },
 ]
 

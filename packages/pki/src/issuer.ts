@@ -6,6 +6,8 @@ export interface Signer {
   spki: Buffer
   /** Signs with the algorithm that `signatureAlgorithmFor` names for the key; ECDSA as DER. */
   sign(bytes: Uint8Array): Promise<Buffer>
+  /** The same over the parts of one message, where the store can do so without joining them. */
+  signParts?(parts: readonly Uint8Array[]): Promise<Buffer>
 }
 
 /** Where relying parties find what belongs to an issuer; goes into every certificate. */
@@ -24,4 +26,5 @@ export interface Issuer {
   root: X509Certificate
   urls?: IssuerUrls
   sign: Signer['sign']
+  signParts?: NonNullable<Signer['signParts']>
 }

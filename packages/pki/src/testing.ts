@@ -55,7 +55,7 @@ export async function createTestCa(options: TestCaOptions = {}): Promise<TestCa>
   const root = await createRootCertificate(rootSigner, trustDomain, now)
   const subject = { name: 'issuing-1', spki: signer.spki, trustDomain }
   const certificate = await createIssuingCertificate({ certificate: root, signer: rootSigner }, subject, now)
-  const issuer: Issuer = { name: subject.name, certificate, chain: [certificate], root, sign: signer.sign }
+  const issuer: Issuer = { name: subject.name, certificate, chain: [certificate], root, ...signer }
   const issue: TestCa['issue'] = async (identity, key, options = {}) =>
     issueCertificate(issuer, {
       identity: { fleet: 'default', group: 'default', profile: 'device', ...identity },

@@ -1,5 +1,6 @@
-import { createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createPublicKey, createSign, type KeyObject, sign } from 'node:crypto'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Signer } from '../issuer.ts'
 import { decryptKey, encryptKey } from '../keys/encrypted-key.ts'
 import { generateKey } from '../keys/generate.ts'
@@ -21,7 +22,25 @@ export function keySigner(privateKey: KeyObject): Signer {
   return {
     spki: createPublicKey(privateKey).export({ type: 'spki', format: 'der' }),
     sign: async (bytes) => sign(hash, bytes, privateKey),
+    ...(hash && { signParts: (parts) => signInTurns(hash, parts, privateKey) }),
   }
+}
+
+/** A few milliseconds of hashing. */
+const turnBytes = 4 * 1024 * 1024
+
+/** Lets others have their turn in between: a large CRL must not hold up the process. */
+async function signInTurns(hash: string, parts: readonly Uint8Array[], privateKey: KeyObject): Promise<Buffer> {
+  const signing = createSign(hash)
+  let bytes = 0
+  for (const part of parts) {
+    signing.update(part)
+    bytes += part.length
+    if (bytes < turnBytes) continue
+    bytes = 0
+    await setImmediate()
+  }
+  return signing.sign(privateKey)
 }
 
 /** Encrypted PKCS#8 files, `<name>.key`. */

@@ -55,7 +55,12 @@ export async function openCa(options: CaOptions): Promise<Ca> {
   const { urls } = options
   return {
     root,
-    issuer: { name: issuerName, certificate, chain: [certificate], root, sign: signer.sign, ...(urls && { urls }) },
+    issuer: {
+      ...{ name: issuerName, certificate, chain: [certificate], root },
+      sign: signer.sign,
+      ...(signer.signParts && { signParts: signer.signParts }),
+      ...(urls && { urls }),
+    },
   }
 }
 

@@ -15,7 +15,7 @@ import {
 } from '../der/writer.ts'
 import { addressBytes } from './address.ts'
 
-function extension(oid: string, value: Der, critical = false): Der {
+export function extension(oid: string, value: Der, critical = false): Der {
   const id = objectIdentifier(oid)
   return critical ? sequence(id, booleanTrue, octetString(value)) : sequence(id, octetString(value))
 }
@@ -56,7 +56,7 @@ export function authorityKeyIdentifier(identifier: Uint8Array): Der {
   return extension(oids.authorityKeyIdentifier, sequence(contextPrimitive(0, identifier)))
 }
 
-const uri = (url: string) => contextPrimitive(6, Buffer.from(url, 'latin1'))
+export const uri = (url: string) => contextPrimitive(6, Buffer.from(url, 'latin1'))
 
 /** One URI and any number of DNS names and addresses. */
 export function subjectAltName(spiffeId: string, hosts: readonly string[]): Der {
@@ -68,8 +68,13 @@ export function subjectAltName(spiffeId: string, hosts: readonly string[]): Der 
 
 /** One distribution point, reachable at each of `urls`. */
 export function crlDistributionPoints(urls: readonly string[]): Der {
+  return distributionPoints(oids.crlDistributionPoints, urls)
+}
+
+/** The same form, also of other extensions. */
+export function distributionPoints(oid: string, urls: readonly string[]): Der {
   const point = sequence(contextConstructed(0, contextConstructed(0, ...urls.map(uri))))
-  return extension(oids.crlDistributionPoints, sequence(point))
+  return extension(oid, sequence(point))
 }
 
 export function authorityInfoAccess(ocspUrls: readonly string[], caIssuerUrls: readonly string[]): Der {

@@ -7,6 +7,8 @@ export interface CertificateParts {
   subject: Buffer
   spki: Buffer
   subjectKeyIdentifier: Buffer
+  /** Values by object identifier. */
+  extensions: ReadonlyMap<string, Buffer>
 }
 
 /** Reads a certificate that is already trusted. @throws DerError */
@@ -28,7 +30,7 @@ export function readCertificateParts(der: Uint8Array): CertificateParts {
     const extensions = fields.enter(0xa3, (explicit) => explicit.enter(0x30, readExtensions))
     const written = extensions.get(oids.subjectKeyIdentifier)
     const subjectKeyIdentifier = written ? new DerReader(written).element(0x04).content : keyIdentifier(spki)
-    return { subject, spki, subjectKeyIdentifier }
+    return { subject, spki, subjectKeyIdentifier, extensions }
   })
 }
 

@@ -21,6 +21,7 @@ export const set = (...parts: Der[]): Der => tagged(0x31, parts)
 export const octetString = (...parts: Der[]): Der => tagged(0x04, parts)
 export const utf8String = (text: string): Der => tagged(0x0c, [Buffer.from(text, 'utf8')])
 export const nullValue: Uint8Array = Uint8Array.of(0x05, 0x00)
+export const enumerated = (value: number): Der => tagged(0x0a, [Uint8Array.of(value)])
 export const booleanTrue: Uint8Array = Uint8Array.of(0x01, 0x01, 0xff)
 
 /** `[n]` with the tag of the content replaced (primitive) or around it (constructed). */
@@ -74,17 +75,48 @@ function objectIdentifierContent(dotted: string): number[] {
 /** RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050; whole seconds. */
 export function time(at: Date): Der {
   const year = at.getUTCFullYear()
+  if (!(year >= 1950 && year < 2050)) return generalizedTime(at)
+  return encodeTime(0x17, [year % 100], at)
+}
+
+/** RFC 6960 §4.2.2.1 has no other; whole seconds. */
+export function generalizedTime(at: Date): Der {
+  const year = at.getUTCFullYear()
   if (!(year >= 0 && year <= 9999)) throw new RangeError('the date cannot be written into a certificate')
-  const text = at.toISOString()
-  const digits = `${text.slice(0, 4)}${text.slice(5, 7)}${text.slice(8, 13)}${text.slice(14, 16)}${text.slice(17, 19)}Z`
-  const content = Buffer.from(digits.replace('T', ''), 'latin1')
-  if (year >= 1950 && year < 2050) return tagged(0x17, [content.subarray(2)])
-  return tagged(0x18, [content])
+  return encodeTime(0x18, [Math.floor(year / 100), year % 100], at)
+}
+
+function encodeTime(tag: number, year: readonly number[], at: Date): Uint8Array {
+  const pairs = [
+    ...year,
+    at.getUTCMonth() + 1,
+    at.getUTCDate(),
+    at.getUTCHours(),
+    at.getUTCMinutes(),
+    at.getUTCSeconds(),
+  ]
+  const encoded = Buffer.allocUnsafe(2 * pairs.length + 3)
+  encoded[0] = tag
+  encoded[1] = encoded.length - 2
+  let i = 2
+  for (const pair of pairs) {
+    encoded[i++] = 0x30 + Math.floor(pair / 10)
+    encoded[i++] = 0x30 + (pair % 10)
+  }
+  encoded[i] = 0x5a
+  return encoded
 }
 
 export function encodeDer(value: Der): Buffer {
   const out = Buffer.allocUnsafe(value.length)
   write(out, 0, value)
+  return out
+}
+
+/** Tag and length of a value whose content follows from elsewhere. */
+export function encodeHeader(tag: number, contentLength: number): Buffer {
+  const out = Buffer.allocUnsafe(1 + lengthOfLength(contentLength))
+  writeHeader(out, 0, { tag, contentLength })
   return out
 }
 
@@ -98,7 +130,11 @@ function write(out: Buffer, offset: number, value: Der): number {
   return at
 }
 
-function writeHeader(out: Buffer, offset: number, { tag, contentLength }: DerNode): number {
+function writeHeader(
+  out: Buffer,
+  offset: number,
+  { tag, contentLength }: Pick<DerNode, 'tag' | 'contentLength'>,
+): number {
   out[offset] = tag
   const octets = lengthOfLength(contentLength) - 1
   if (octets === 0) {
