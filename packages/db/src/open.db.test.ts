@@ -38,6 +38,21 @@ test('a broken idle connection is told and replaced', async () => {
   await db.execute(sql`select 1`)
 })
 
+test('a connection that breaks inside a transaction, between two queries, fails the transaction alone', async () => {
+  await using test = await openTestDb()
+  await using db = await openDb({ url: test.as('muster_broker'), role: 'muster_broker' })
+  await using admin = await openDb({ url: test.as('postgres') })
+  const broken = db.transaction(async (tx) => {
+    const { rows } = await tx.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`)
+    await admin.execute(sql`select pg_terminate_backend(${rows[0]?.pid}, 5000)`)
+    await new Promise((resolve) => setImmediate(resolve))
+    await tx.execute(sql`select 1`)
+  })
+  const error = await broken.catch((caught: unknown) => caught)
+  expect(isDatabaseUnavailable(error)).toBe(true)
+  await db.execute(sql`select 1`)
+})
+
 test('an audit entry stands or falls with its transaction, and entries are in sequence', async () => {
   await using test = await openTestDb()
   const entry = { actor: 'operator:a', action: 'device.revoke', fleet: 'f', subject: 'd', at }

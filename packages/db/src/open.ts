@@ -39,8 +39,9 @@ export async function openDb({ url, role, max = 10, onError }: OpenDbOptions): P
     keepAlive: true,
     application_name: role ?? 'muster',
   })
-  // Without a listener the first connection that breaks while idle ends the process.
+  // Without listeners a connection that breaks while idle, or in a transaction between two queries, ends the process.
   pool.on('error', (error) => onError?.(error))
+  pool.on('connect', (client) => client.on('error', () => {}))
   try {
     await pool.query('select 1')
   } catch (cause) {

@@ -24,7 +24,7 @@ const bounds = {
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16_384,
 }
-const graceMs = 2_000
+const graceMs = 1_000
 
 const suites = [
   'TLS_AES_128_GCM_SHA256',

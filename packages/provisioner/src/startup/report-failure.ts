@@ -9,6 +9,8 @@ export function reportFailure(error: unknown): void {
   else if (isFileError(error)) console.error(`provisioner: ${error.path}: ${error.code}`)
   else console.error(error)
   process.exitCode = 1
+  // The channel to the parent would keep the process alive.
+  if (process.connected) process.disconnect()
 }
 
 const isFileError = (error: unknown): error is NodeJS.ErrnoException =>

@@ -117,3 +117,6 @@ export async function refusalOf(promise: Promise<unknown>): Promise<string> {
     throw error
   }
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers that only the server's own schema describes
+export const readJson = (response: Response): Promise<any> => response.json()
