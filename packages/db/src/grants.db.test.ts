@@ -23,12 +23,14 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
   changes: { muster_provisioner: 'select insert', muster_broker: 'select' },
   claim_keys: { muster_provisioner: 'select insert', muster_broker: '' },
   claims: { muster_provisioner: 'select insert update', muster_broker: '' },
+  crls: { muster_provisioner: 'select insert update', muster_broker: '' },
   devices: {
     muster_provisioner: 'select insert update',
     muster_broker: 'select update(connected_at,node,seen_at)',
   },
-  fleets: { muster_provisioner: 'select insert', muster_broker: 'select' },
-  issuers: { muster_provisioner: 'select insert', muster_broker: 'select' },
+  fleets: { muster_provisioner: 'select insert update(late_renewal_days)', muster_broker: 'select' },
+  issuer_trust: { muster_provisioner: 'select', muster_broker: 'select insert' },
+  issuers: { muster_provisioner: 'select insert update(state,state_at)', muster_broker: 'select' },
   nodes: { muster_provisioner: 'select', muster_broker: 'select insert update(lease_until,left_at,started_at)' },
   operator_tokens: { muster_provisioner: 'select insert update', muster_broker: '' },
   policies: { muster_provisioner: 'select insert update delete', muster_broker: 'select' },
@@ -37,6 +39,11 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
     muster_provisioner: 'select insert update',
     muster_broker: 'select(address,alert,code,count,device,fleet) insert update(alert,count,detail,last_at)',
   },
+  renewal_requests: {
+    muster_provisioner: 'select update(answer,answered_at) delete',
+    muster_broker: 'select insert',
+  },
+  renewal_windows: { muster_provisioner: 'select insert delete', muster_broker: '' },
   telemetry: { muster_provisioner: 'select', muster_broker: 'insert' },
 }
 

@@ -10,11 +10,20 @@ grant select, insert, update on devices, claims, operator_tokens, refusals to mu
 grant select, insert, update, delete on policies to muster_provisioner;
 -- What was issued stays as it was issued.
 grant select, insert, update (state, revoked_at, revocation_reason) on certificates to muster_provisioner;
-grant select on telemetry, receipts, nodes to muster_provisioner;
+grant select on telemetry, receipts, nodes, issuer_trust to muster_provisioner;
+grant update (state, state_at) on issuers to muster_provisioner;
+grant update (late_renewal_days) on fleets to muster_provisioner;
+grant select, insert, update on crls to muster_provisioner;
+grant select, insert, delete on renewal_windows to muster_provisioner;
+grant select, update (answer, answered_at), delete on renewal_requests to muster_provisioner;
 
 grant select on fleets, devices, certificates, policies, issuers, changes, receipts, nodes to muster_broker;
 grant update (node, connected_at, seen_at) on devices to muster_broker;
 grant insert on telemetry, receipts to muster_broker;
+grant select, insert on issuer_trust to muster_broker;
+grant select, insert on renewal_requests to muster_broker;
+revoke all on function promote_certificate from public;
+grant execute on function promote_certificate to muster_broker;
 grant insert, update (started_at, lease_until, left_at) on nodes to muster_broker;
 -- ON CONFLICT reads the key; the rest of a refusal is not for the broker to read.
 grant insert, select (fleet, device, code, address, count, alert), update (count, last_at, detail, alert)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { certificateStates } from '../certificate-state.ts'
 import { RevocationReason } from '../changes.ts'
 import { DeviceState } from '../device-state.ts'
 import { errorCodes } from '../errors.ts'
@@ -11,7 +12,7 @@ export const Certificate = z
     device: Name,
     issuer: z.string(),
     fingerprint: z.string(),
-    state: z.enum(['active', 'superseded', 'revoked']),
+    state: z.enum(certificateStates),
     notBefore: Instant,
     notAfter: Instant,
     revokedAt: Instant.nullable(),

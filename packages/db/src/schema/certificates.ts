@@ -1,6 +1,6 @@
-import type { RevocationReason } from '@muster/contracts'
+import { type CertificateState, certificateStates, type RevocationReason } from '@muster/contracts'
 import { sql } from 'drizzle-orm'
-import { check, foreignKey, index, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { check, foreignKey, index, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import { devices } from './devices.ts'
 import { bytea } from './types.ts'
 
@@ -17,7 +17,8 @@ export const certificates = pgTable(
     fingerprint: text().notNull(),
     keyFingerprint: text().notNull(),
     der: bytea().notNull(),
-    state: text().$type<'active' | 'superseded' | 'revoked'>().notNull(),
+    /** A renewed certificate is `pending` until the broker has seen it; its first use makes it the `active` one. */
+    state: text().$type<CertificateState>().notNull(),
     notBefore: timestamp({ withTimezone: true }).notNull(),
     notAfter: timestamp({ withTimezone: true }).notNull(),
     revokedAt: timestamp({ withTimezone: true }),
@@ -26,7 +27,12 @@ export const certificates = pgTable(
   (table) => [
     foreignKey({ columns: [table.fleet, table.device], foreignColumns: [devices.fleet, devices.id] }),
     index().on(table.fleet, table.device, table.notBefore),
-    check('certificates_state', sql`state in ('active', 'superseded', 'revoked')`),
+    // One certificate is in use, one may wait to take its place: for ever, whatever the code does.
+    uniqueIndex('certificates_active').on(table.fleet, table.device).where(sql`state = 'active'`),
+    uniqueIndex('certificates_pending').on(table.fleet, table.device).where(sql`state = 'pending'`),
+    index('certificates_live').on(table.issuer, table.notAfter).where(sql`state in ('active', 'pending')`),
+    index('certificates_revocations').on(table.issuer, table.revokedAt).where(sql`state = 'revoked'`),
+    check('certificates_state', sql.raw(`state in (${certificateStates.map((state) => `'${state}'`).join(', ')})`)),
     check('certificates_revoked', sql`(state = 'revoked') = (revoked_at is not null)`),
   ],
 )

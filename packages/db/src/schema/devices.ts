@@ -1,6 +1,6 @@
 import { type DeviceState, deviceStates, type ProfileName } from '@muster/contracts'
 import { sql } from 'drizzle-orm'
-import { check, index, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
+import { check, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core'
 import { fleets } from './fleets.ts'
 
 /** Everything that holds a certificate: devices, services and the platform's own servers (`profile` tells which). */
@@ -24,6 +24,10 @@ export const devices = pgTable(
     node: text(),
     connectedAt: timestamp({ withTimezone: true }),
     seenAt: timestamp({ withTimezone: true }),
+    /** How far the device's clock was off when it last told: positive when it is ahead. */
+    clockSkewSeconds: integer(),
+    /** Fingerprints of the roots the device says it trusts, since its last renewal. */
+    roots: text().array(),
   },
   (table) => [
     primaryKey({ columns: [table.fleet, table.id] }),

@@ -81,6 +81,8 @@ async function storeDevice(
     node: null,
     connectedAt: null,
     seenAt: null,
+    clockSkewSeconds: null,
+    roots: null,
   }
   if (retired) await tx.update(devices).set(life).where(isDevice(target))
   else await tx.insert(devices).values({ ...target, ...life })

@@ -41,9 +41,14 @@ async function ensureIssuer(
       `the registry knows another CA as ${name}: the data directory and the database do not belong together`,
     )
   if (known) return
-  await tx
-    .insert(issuers)
-    .values({ name, der: certificate.raw, fingerprint, notAfter: certificate.validToDate, createdAt: at })
+  await tx.insert(issuers).values({
+    name,
+    kind: name === 'root' ? 'root' : 'issuing',
+    der: certificate.raw,
+    fingerprint,
+    notAfter: certificate.validToDate,
+    createdAt: at,
+  })
   await recordAudit(tx, {
     actor,
     action: 'issuer.create',

@@ -1,0 +1,11 @@
+/** `pending`: issued by a renewal and not seen by a broker yet; `superseded`: another has taken its place. */
+export const certificateStates = ['pending', 'active', 'superseded', 'revoked'] as const
+export type CertificateState = (typeof certificateStates)[number]
+
+/** The life of an issuing CA, in the order it goes through. */
+export const issuerStates = ['prepared', 'active', 'retiring', 'retired'] as const
+export type IssuerState = (typeof issuerStates)[number]
+
+/** PostgreSQL notification channels beside that of changes; payloads: an issuer's name, the id of a renewal request. */
+export const issuersChannel = 'muster_issuers'
+export const renewalsChannel = 'muster_renewals'
