@@ -4,6 +4,7 @@ import { addDeviceCommands } from './devices/commands.ts'
 import { addDoctorCommand } from './doctor/command.ts'
 import { describeFailure, exitCodes } from './exit.ts'
 import { notify } from './io.ts'
+import { addMigrateCommand } from './migrate/command.ts'
 import { addPolicyCommands } from './policies/commands.ts'
 import { addProcessCommands } from './processes/commands.ts'
 import type { Cli } from './settings.ts'
@@ -24,7 +25,7 @@ export async function runProgram(cli: Cli, args: readonly string[]): Promise<num
   }
 }
 
-function createProgram(cli: Cli): Command {
+export function createProgram(cli: Cli): Command {
   const program = new Command('muster')
     .description('Provision, connect and revoke fleets of IoT devices.')
     .option('--url <url>', 'the API (MUSTER_API_URL; https://localhost:8443)')
@@ -41,6 +42,7 @@ function createProgram(cli: Cli): Command {
     })
   addUpCommand(program, cli)
   addProcessCommands(program, cli)
+  addMigrateCommand(program, cli)
   addClaimCommands(program, cli)
   addDeviceCommands(program, cli)
   addPolicyCommands(program, cli)
