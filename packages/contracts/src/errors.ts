@@ -36,6 +36,13 @@ export const errorCodes = [
   'policy-not-found',
   'revocation-not-found',
   'transition-not-allowed',
+  'issuer-not-found',
+  'issuer-in-use',
+  'issuer-not-trusted',
+  // renewal
+  'certificate-superseded',
+  'proof-invalid',
+  'csr-subject-mismatch',
   // admission
   'certificate-missing',
   'certificate-untrusted',

@@ -45,6 +45,12 @@ export const problems: Readonly<Record<ErrorCode, { status: ContentfulStatusCode
   'device-pending': { status: 403, title: 'The device waits for approval' },
   'policy-not-found': { status: 404, title: 'There is no such policy' },
   'revocation-not-found': { status: 404, title: 'There is no such revocation' },
+  'issuer-not-found': { status: 404, title: 'There is no such issuer' },
+  'issuer-in-use': { status: 409, title: 'Certificates depend on the issuer' },
+  'issuer-not-trusted': { status: 409, title: 'Not every broker trusts the issuer yet' },
+  'certificate-superseded': { status: 403, title: 'The certificate was replaced' },
+  'proof-invalid': { status: 403, title: 'The proof of possession is not valid' },
+  'csr-subject-mismatch': { status: 400, title: 'The request asks for another subject' },
   'transition-not-allowed': { status: 409, title: 'The device is not in a state for this' },
 
   'certificate-missing': { status: 401, title: 'A client certificate is needed' },

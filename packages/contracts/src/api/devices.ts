@@ -37,6 +37,7 @@ export const Device = z
     node: z.string().nullable(),
     connectedAt: Instant.nullable(),
     seenAt: Instant.nullable(),
+    clockSkewSeconds: z.int().nullable().describe('positive where the device is ahead'),
   })
   .meta({ id: 'Device' })
 export type Device = z.infer<typeof Device>
@@ -85,8 +86,19 @@ export const Refusal = z
   .meta({ id: 'Refusal' })
 export type Refusal = z.infer<typeof Refusal>
 
-export const Fleet = z.object({ name: Name, createdAt: Instant }).meta({ id: 'Fleet' })
+export const Fleet = z
+  .object({
+    name: Name,
+    lateRenewalDays: z.int().describe('for how long after its end a certificate may still renew'),
+    createdAt: Instant,
+  })
+  .meta({ id: 'Fleet' })
 export type Fleet = z.infer<typeof Fleet>
+
+export const UpdateFleetRequest = z
+  .strictObject({ lateRenewalDays: z.int().min(0).max(3_650) })
+  .meta({ id: 'UpdateFleetRequest' })
+export type UpdateFleetRequest = z.infer<typeof UpdateFleetRequest>
 
 export const CreateFleetRequest = z.strictObject({ name: Name }).meta({ id: 'CreateFleetRequest' })
 export type CreateFleetRequest = z.infer<typeof CreateFleetRequest>

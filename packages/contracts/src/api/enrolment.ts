@@ -21,6 +21,10 @@ export const Enrolment = z
     device: z.object({ id: Name, group: Name, fleet: Name }),
     certificate: z.string().describe('PEM'),
     chain: z.string().describe('the CA certificates between the certificate and the root, PEM, in order'),
+    roots: z
+      .string()
+      .optional()
+      .describe('all root certificates to trust from now on, PEM, while roots are being rolled'),
     notAfter: Instant,
     renewAfter: Instant,
     mqtt: z.object({

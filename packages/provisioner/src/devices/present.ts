@@ -4,8 +4,9 @@ import type { devices } from '@muster/db'
 export type DeviceRow = typeof devices.$inferSelect
 
 export function presentDevice(row: DeviceRow): Device {
+  const { roots: _, ...shown } = row
   return {
-    ...row,
+    ...shown,
     enrolledAt: row.enrolledAt.toISOString(),
     stateAt: row.stateAt.toISOString(),
     connected: row.node !== null,

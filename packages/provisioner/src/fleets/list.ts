@@ -15,7 +15,7 @@ export async function listFleets({ db }: Pick<Context, 'db'>, page: { limit: num
   return toPage(
     rows,
     page.limit,
-    (row) => ({ name: row.name, createdAt: row.createdAt.toISOString() }),
+    (row) => ({ ...row, createdAt: row.createdAt.toISOString() }),
     (row) => [row.name],
   )
 }

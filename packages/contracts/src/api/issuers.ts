@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import { issuerStates } from '../certificate-state.ts'
+import { Name } from '../identity.ts'
+import { Instant } from './paging.ts'
+
+export const Issuer = z
+  .object({
+    name: Name,
+    kind: z.enum(['root', 'issuing', 'cross']),
+    state: z.enum(issuerStates),
+    fingerprint: z.string(),
+    notAfter: Instant,
+    createdAt: Instant,
+    certificates: z.int().describe('active and pending certificates that it has issued and that have not expired'),
+    trustedBy: z.array(z.object({ node: z.string(), at: Instant })),
+    missing: z.array(z.string()).describe('broker nodes that have not said yet that they trust it'),
+  })
+  .meta({ id: 'Issuer' })
+export type Issuer = z.infer<typeof Issuer>
+
+export const PrepareIssuerRequest = z.strictObject({ name: Name }).meta({ id: 'PrepareIssuerRequest' })
+export type PrepareIssuerRequest = z.infer<typeof PrepareIssuerRequest>
+
+export const RetireIssuerRequest = z
+  .strictObject({ force: z.boolean().default(false).describe('also while certificates depend on it: they die') })
+  .meta({ id: 'RetireIssuerRequest' })
+export type RetireIssuerRequest = z.infer<typeof RetireIssuerRequest>
+
+export const Forecast = z
+  .object({
+    expiring: z.array(z.object({ within: z.string(), certificates: z.int(), servers: z.int() })),
+    outage: z.object({
+      hours: z.int(),
+      devices: z.int().describe('devices whose certificate ends if nothing can be renewed for so long'),
+      first: z.array(z.object({ fleet: Name, device: Name, notAfter: Instant })),
+    }),
+  })
+  .meta({ id: 'Forecast' })
+export type Forecast = z.infer<typeof Forecast>
