@@ -67,6 +67,7 @@ export async function issueCertificate(issuer: Issuer, request: CertificateReque
         template.extensions[identity.profile],
         extensions.subjectKeyIdentifier(extensions.keyIdentifier(request.spki)),
         extensions.subjectAltName(uri, hosts),
+        ...shardExtension(issuer, serial),
       ],
     },
     template.algorithm,
@@ -84,6 +85,11 @@ export async function issueCertificate(issuer: Issuer, request: CertificateReque
     notBefore,
     notAfter,
   }
+}
+
+/** Where the distribution point depends on the certificate, it is not part of the template. */
+function shardExtension({ urls: { crl = [], crlOf } = {} }: Issuer, serial: Buffer): Der[] {
+  return crlOf ? [extensions.crlDistributionPoints([...crl, ...crlOf(serial.toString('hex'))])] : []
 }
 
 interface IssuerTemplate {
@@ -108,12 +114,12 @@ function templateOf(issuer: Issuer): IssuerTemplate {
 
 function createTemplate(certificate: X509Certificate, { urls = {} }: Issuer): IssuerTemplate {
   const { subject, subjectKeyIdentifier } = readCertificateParts(certificate.raw)
-  const { crl = [], caIssuers = [], ocsp = [] } = urls
+  const { crl = [], crlOf, caIssuers = [], ocsp = [] } = urls
   const shared = [
     extensions.notCa,
     extensions.keyUsage.leaf,
     extensions.authorityKeyIdentifier(subjectKeyIdentifier),
-    ...(crl.length > 0 ? [extensions.crlDistributionPoints(crl)] : []),
+    ...(crl.length > 0 && !crlOf ? [extensions.crlDistributionPoints(crl)] : []),
     ...(ocsp.length + caIssuers.length > 0 ? [extensions.authorityInfoAccess(ocsp, caIssuers)] : []),
   ]
   const forProfile = (name: ProfileName) =>

@@ -13,6 +13,8 @@ export interface Signer {
 /** Where relying parties find what belongs to an issuer; goes into every certificate. */
 export interface IssuerUrls {
   crl?: readonly string[]
+  /** Further addresses, in the same distribution point, that depend on the certificate: the CRL of its shard. */
+  crlOf?(serial: string): readonly string[]
   caIssuers?: readonly string[]
   ocsp?: readonly string[]
 }

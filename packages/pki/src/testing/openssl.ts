@@ -10,6 +10,8 @@ export interface OpensslRoom extends AsyncDisposable {
   directory: string
   /** Runs `openssl` in the room's directory; stdout and stderr together. Rejects where it exits with an error. */
   openssl(...args: string[]): Promise<string>
+  /** The same for another command. */
+  run(command: string, ...args: string[]): Promise<string>
   write(name: string, content: string | Uint8Array): Promise<void>
   read(name: string): Promise<Buffer>
 }
@@ -17,12 +19,14 @@ export interface OpensslRoom extends AsyncDisposable {
 /** A directory of its own for the openssl command, the reference that our own encoders are held against. */
 export async function openOpensslRoom(): Promise<OpensslRoom> {
   const directory = await mkdtemp(join(tmpdir(), 'muster-pki-'))
+  const runHere = async (command: string, ...args: string[]) => {
+    const { stdout, stderr } = await run(command, args, { cwd: directory, maxBuffer: 64 * 1024 * 1024 })
+    return stdout + stderr
+  }
   return {
     directory,
-    openssl: async (...args) => {
-      const { stdout, stderr } = await run('openssl', args, { cwd: directory })
-      return stdout + stderr
-    },
+    openssl: (...args) => runHere('openssl', ...args),
+    run: runHere,
     write: (name, content) => writeFile(join(directory, name), content),
     read: (name) => readFile(join(directory, name)),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
