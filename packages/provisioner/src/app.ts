@@ -37,7 +37,6 @@ export function createApp(deps: Deps): App {
   app.notFound(createNotFoundHandler(app, handleError))
   app.use('/v1/*', requireOperator(deps), limitBody)
 
-  addReadiness(app, deps)
   addEnrolmentRoutes(app, deps)
   addClaimRoutes(app, deps)
   addDeviceRoutes(app, deps)
@@ -45,6 +44,7 @@ export function createApp(deps: Deps): App {
   addPolicyRoutes(app, deps)
   addFleetRoutes(app, deps)
   addAuditRoutes(app, deps)
+  addReadiness(app, deps)
   addDocumentation(app)
   return app
 }
