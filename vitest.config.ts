@@ -2,8 +2,12 @@ import { defineConfig } from 'vitest/config'
 
 const globalSetup = ['./packages/db/src/testing-setup.ts']
 
+// Two runs in one `npm test`, so each leaves a report of its own for whoever adds them up.
+const results = process.env.MUSTER_TEST_RESULTS
 export default defineConfig({
   test: {
+    reporters: results ? ['default', 'json'] : ['default'],
+    outputFile: { json: `${results}/${process.pid}.json` },
     projects: [
       {
         test: {
