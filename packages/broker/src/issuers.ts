@@ -1,11 +1,15 @@
 import { X509Certificate } from 'node:crypto'
 import { type Db, issuers } from '@muster/db'
-import { sql } from 'drizzle-orm'
+import { ne, sql } from 'drizzle-orm'
 import { repeat } from './repeat.ts'
 
-/** The issuing CAs, PEM: what lets a client present its own certificate alone. The root is not among them: it is pinned. */
+/** The issuing CAs in use, PEM: what lets a client present its own certificate alone. The root is not among them: it is pinned. */
 export async function loadIntermediates(db: Db): Promise<string[]> {
-  const rows = await db.select({ der: issuers.der }).from(issuers).orderBy(issuers.name)
+  const rows = await db
+    .select({ der: issuers.der })
+    .from(issuers)
+    .where(ne(issuers.state, 'retired'))
+    .orderBy(issuers.name)
   return rows
     .map(({ der }) => new X509Certificate(der))
     .filter((certificate) => certificate.subject !== certificate.issuer)
@@ -22,7 +26,8 @@ export function watchIntermediates(options: {
   let known: string | undefined
   async function look() {
     const { rows } = await db.execute<{ names: string }>(
-      sql`select coalesce(string_agg(fingerprint, ' ' order by name), '') as names from issuers`,
+      sql`select coalesce(string_agg(fingerprint, ' ' order by name), '') as names
+        from issuers where state <> 'retired'`,
     )
     const found = rows[0]?.names
     if (known !== undefined && found !== known) await onChange()

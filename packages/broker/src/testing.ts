@@ -7,6 +7,7 @@ import { createTestCa, poolKey, type TestCa, type TestIssueOptions } from '@must
 import { and, eq, sql } from 'drizzle-orm'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { generate, type IConnectPacket, type Packet, parser } from 'mqtt-packet'
+import pg from 'pg'
 import { pino } from 'pino'
 import { vi } from 'vitest'
 import { type Broker, type BrokerSettings, startBroker } from './broker.ts'
@@ -44,7 +45,10 @@ export interface TestBroker extends AsyncDisposable {
   /** This node's word on a change, once it is given. */
   receipt(seq: string, node?: string): Promise<{ connectionsClosed: number; sessionPurged: boolean }>
   refusals(id: string): Promise<string[]>
-  restart(): Promise<void>
+  /** For what no role of Muster may do. */
+  asSuperuser(statement: string): Promise<void>
+  /** After `broker` was disposed of. */
+  start(): Promise<void>
 }
 
 export async function startTestBroker(changed: { limits?: Partial<Limits>; node?: string } = {}): Promise<TestBroker> {
@@ -73,6 +77,9 @@ export async function startTestBroker(changed: { limits?: Partial<Limits>; node?
       .values({ fleet, id, group, policy, profile, state: 'active', keyFingerprint, enrolledAt: now(), stateAt: now() })
       .onConflictDoUpdate({ target: [devices.fleet, devices.id], set: { state: 'active', keyFingerprint } })
     const validity = { notBefore, notAfter }
+    // A device has one certificate in use.
+    const before = and(eq(certificates.fleet, fleet), eq(certificates.device, id), eq(certificates.state, 'active'))
+    await db.update(certificates).set({ state: 'superseded' }).where(before)
     await db.insert(certificates).values({
       ...{ serial, fleet, device: id, issuer: 'issuing-1', fingerprint, keyFingerprint, der, state: 'active' },
       ...validity,
@@ -83,7 +90,10 @@ export async function startTestBroker(changed: { limits?: Partial<Limits>; node?
   for (const [name, certificate] of [['root', ca.root] as const, ['issuing-1', ca.issuer.certificate] as const]) {
     const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
     const notAfter = new Date(certificate.validTo)
-    await db.insert(issuers).values({ name, der: certificate.raw, fingerprint, notAfter, createdAt: now() })
+    await db.insert(issuers).values({
+      ...{ name, kind: name === 'root' ? 'root' : 'issuing', der: certificate.raw, fingerprint, notAfter },
+      createdAt: now(),
+    })
   }
   const serverKey = await poolKey('p256', 0)
   const server = await ca.issue(
@@ -179,8 +189,14 @@ export async function startTestBroker(changed: { limits?: Partial<Limits>; node?
       return rows.map(({ code }) => code)
     },
 
-    async restart() {
-      await test.broker[Symbol.asyncDispose]()
+    async asSuperuser(statement) {
+      const client = new pg.Client({ connectionString: testDb.as('postgres') })
+      await client.connect()
+      await client.query(statement)
+      await client.end()
+    },
+
+    async start() {
       test.broker = await start()
     },
 
@@ -196,6 +212,17 @@ export async function startTestBroker(changed: { limits?: Partial<Limits>; node?
 /** The first value of the next event of that name. */
 export function nextEvent(emitter: unknown, event: string): Promise<unknown> {
   return once(emitter as EventEmitter, event).then(([value]) => value)
+}
+
+/** Resolves when somebody waits for the lock on `table`. */
+export async function someoneWaitsFor(db: Db, table: string): Promise<void> {
+  await vi.waitFor(async () => {
+    const { rows } = await db.execute(
+      sql`select from pg_locks where not granted and relation = ${table}::regclass
+        and database = (select oid from pg_database where datname = current_database())`,
+    )
+    if (rows.length === 0) throw new Error('nobody yet')
+  }, 5_000)
 }
 
 /** Runs `work` while another transaction holds `table` for itself. */

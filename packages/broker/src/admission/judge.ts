@@ -1,4 +1,5 @@
 import {
+  type CertificateState,
   type CompiledPolicy,
   compilePolicy,
   type DeviceState,
@@ -15,7 +16,7 @@ import type { Peer } from './peer.ts'
 export interface RegistryRow {
   serial: string
   fingerprint: string
-  certificateState: 'active' | 'superseded' | 'revoked'
+  certificateState: CertificateState
   fleet: string
   device: string
   profile: ProfileName

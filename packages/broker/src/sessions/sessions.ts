@@ -55,7 +55,13 @@ export function createSessions(remains: SessionRemains): Sessions {
     },
 
     async takeOver(session) {
-      const older = of(session.key).filter(([other]) => other !== session)
+      if (session.socket.destroyed) return false
+      // In the order of their arrival: of many at once, each ends those before it and the last one stays.
+      const all = of(session.key)
+      const older = all.slice(
+        0,
+        all.findIndex(([other]) => other === session),
+      )
       for (const [other] of older) other.transport.end(reasonCodes.sessionTakenOver, 'a newer connection took over')
       await Promise.all(older.map(([, gone]) => gone))
       return !session.removed && !session.socket.destroyed
