@@ -41,13 +41,16 @@ export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey
     throw new MusterError('device-taken', `${target.id} is enrolled as a ${existing.profile}; retire it first`)
 
   const device = isHolder ? existing : await storeDevice(tx, claim, target, existing !== undefined, key, at)
+  const use = tx.$with('use').as(
+    tx
+      .update(claims)
+      .set({ used: sql`${claims.used} + 1` })
+      .where(eq(claims.id, claim.id)),
+  )
   await tx
+    .with(use)
     .insert(claimKeys)
     .values({ claim: claim.id, keyFingerprint, fleet: target.fleet, device: target.id, boundAt: at })
-  await tx
-    .update(claims)
-    .set({ used: sql`${claims.used} + 1` })
-    .where(eq(claims.id, claim.id))
   return { device, known: isHolder }
 }
 

@@ -56,10 +56,7 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
   const [claim] = await tx.select().from(claims).where(eq(claims.id, claimId)).for('update')
   if (!claim) throw new MusterError('claim-invalid', 'the claim is not known here')
   const { keyFingerprint } = csr
-  const [binding] = await tx
-    .select()
-    .from(claimKeys)
-    .where(and(eq(claimKeys.claim, claimId), eq(claimKeys.keyFingerprint, keyFingerprint)))
+  const binding = claim.used > 0 ? await findBinding(tx, claimId, keyFingerprint) : undefined
 
   // Step 4: the device this key is bound to, or bind it.
   const { device, known } = binding
@@ -92,6 +89,14 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
   if (!certificate) return { pending: true }
   const policy = await findPolicy(tx, device.fleet, device.policy)
   return { pending: false, device, policy, certificate, fresh: issued !== undefined }
+}
+
+async function findBinding(tx: Tx, claim: string, keyFingerprint: string) {
+  const [binding] = await tx
+    .select()
+    .from(claimKeys)
+    .where(and(eq(claimKeys.claim, claim), eq(claimKeys.keyFingerprint, keyFingerprint)))
+  return binding
 }
 
 function issueFor(ctx: Context, tx: Tx, device: DeviceRow, { spki }: Csr): Promise<CertificateRow> {
