@@ -17,8 +17,6 @@ export class RateLimited extends MusterError {
   }
 }
 
-export type EnrolLimits = ReturnType<typeof createEnrolLimits>
-
 /**
  * Counts refused requests only: a factory enrols thousands of devices from one address, and a claim's success is paid for by the claim.
  * A claim is counted together with the address, so that whoever knows a claim's id cannot shut its device out from elsewhere,
