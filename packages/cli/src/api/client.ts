@@ -82,7 +82,8 @@ function send(target: URL, options: RequestOptions, content: string | undefined)
 function check<T extends z.ZodType>(url: string, schema: T, value: unknown): z.output<T> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  throw new CliError(`${url} answered in a form that this version does not know`, {
+  const where = result.error.issues[0]?.path.join('.')
+  throw new CliError(`${url} answered in a form that this version does not know (${where})`, {
     hint: 'are the CLI and the provisioner of the same version?',
     cause: result.error,
   })

@@ -92,6 +92,7 @@ async function showDevice(cli: Cli, options: GlobalOptions, id: string): Promise
     connected: device.connected ? `yes, to ${device.node} since ${formatInstant(device.connectedAt)}` : 'no',
     seen: formatInstant(device.seenAt),
     enrolled: formatInstant(device.enrolledAt),
+    clock: device.clockSkewSeconds === null ? '' : `${device.clockSkewSeconds} s ahead of ours`,
     key: device.keyFingerprint,
     attributes: attributes.join(' '),
   })
