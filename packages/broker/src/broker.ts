@@ -59,6 +59,7 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
 
   const store = new SessionStore(limits, observer)
   const sessions = createSessions(store)
+  presence.watch(() => sessions.list().filter(({ socket }) => !socket.destroyed))
   const isReady = () => ready && lease.isHeld()
   const health = opening.use(await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady }))
   const registry = createRegistry({ db, node })

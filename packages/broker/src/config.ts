@@ -5,14 +5,19 @@ const secrets = ['MUSTER_DATABASE_URL', 'MUSTER_CLAIM'] as const
 
 export const BrokerEnvironment = z.object({
   MUSTER_DATA: z.string().default('.muster'),
-  MUSTER_HOST: Host.default('0.0.0.0'),
+  MUSTER_HOST: Host.default('127.0.0.1'),
   MUSTER_MQTT_PORT: Port.default(8_883),
   MUSTER_BROKER_METRICS_PORT: Port.default(9_401),
-  MUSTER_DATABASE_URL: z.string(),
+  MUSTER_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://'),
   MUSTER_NODE: NodeName.default('broker-1'),
-  MUSTER_API_URL: z.url({ protocol: /^https$/ }).default('https://localhost:8443'),
+  MUSTER_API_URL: z
+    .url({ protocol: /^https$/, error: 'must be like https://muster.example:8443' })
+    .default('https://localhost:8443'),
   MUSTER_CLAIM: z.string().optional().describe('needed once, to enrol'),
-  MUSTER_TRUST_DOMAIN: z.hostname().default('muster.local'),
+  MUSTER_TRUST_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$/, 'must be a domain name in lower case')
+    .default('muster.local'),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
 export type BrokerConfig = Readonly<z.infer<typeof BrokerEnvironment>>

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
+import { listenOn } from './listen-on.ts'
 
 export interface Health extends AsyncDisposable {
   port: number
@@ -25,8 +26,7 @@ export async function openHealth(options: { port: number; registry: Registry; is
         return response.writeHead(404, plain).end('not found\n')
     }
   })
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
+  await listenOn(server, '127.0.0.1', port, 'MUSTER_BROKER_METRICS_PORT')
   return {
     port: (server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {

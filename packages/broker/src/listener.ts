@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { Limits } from './limits.ts'
+import { listenOn } from './listen-on.ts'
 import type { Observer } from './observer.ts'
 
 /** Forward secret and authenticated, nothing else. */
@@ -73,8 +74,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       socket.destroy()
     })
   })
-  server.listen(port, host)
-  await once(server, 'listening')
+  await listenOn(server, host, port, 'MUSTER_MQTT_PORT')
 
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,24 +1,24 @@
-import { MusterError } from '@muster/contracts'
-import { ConfigError } from '@muster/contracts/config'
+import { once } from 'node:events'
 import { openDb } from '@muster/db'
 import { pino } from 'pino'
 import { startBroker } from './broker.ts'
 import { loadConfig } from './config.ts'
 import { defaultLimits } from './limits.ts'
+import { reportFailure } from './report-failure.ts'
 import { openServerCredentials } from './server-credentials.ts'
-import { shutdownRequested, watchShutdown } from './shutdown.ts'
+import { watchShutdown } from './shutdown.ts'
 
 async function main(): Promise<void> {
   const config = loadConfig(process.env)
-  if (process.argv.includes('--check-config')) return
+  if (process.argv.includes('--check-config')) return console.log('the configuration is good')
   const { MUSTER_NODE: node, MUSTER_DATABASE_URL: databaseUrl } = config
-  const log = pino({ level: config.MUSTER_LOG_LEVEL, base: { process: 'broker', node } })
   const shutdown = watchShutdown()
+  const log = pino({ level: config.MUSTER_LOG_LEVEL, base: { node }, timestamp: pino.stdTimeFunctions.isoTime })
 
   await using db = await openDb({
     url: databaseUrl,
     role: 'muster_broker',
-    onError: (error) => log.warn({ err: error }, 'a database connection broke'),
+    onError: (err) => log.warn({ err }, 'a database connection broke'),
   })
   const credentials = await openServerCredentials({
     data: config.MUSTER_DATA,
@@ -40,18 +40,9 @@ async function main(): Promise<void> {
   }
   await using broker = await startBroker({ settings, db, log, now: () => new Date() })
 
-  log.info({ mqtt: broker.mqttPort, metrics: broker.metricsPort }, 'broker ready')
-  await shutdownRequested(shutdown)
-  log.info('shutting down')
+  log.info({ ports: { mqtt: broker.mqttPort, metrics: broker.metricsPort } }, 'broker ready')
+  if (!shutdown.aborted) await once(shutdown, 'abort')
+  log.info({ why: shutdown.reason.message }, 'broker stops')
 }
 
-main().catch((error: unknown) => {
-  const named = error instanceof MusterError || error instanceof ConfigError
-  console.error(named || isSystemError(error) ? `muster broker: ${error.message}` : error)
-  process.exitCode = 1
-})
-
-/** Such as a port that is taken or a directory that cannot be written. */
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error
-}
+await main().catch(reportFailure)

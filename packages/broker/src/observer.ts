@@ -17,7 +17,7 @@ export interface Observer {
   removed(key: string, refusal: MusterError): void
   changed(change: Change, removal: Removal): void
   handshakeFailed(error: Error): void
-  packetReceived(type: string): void
+  packetReceived(session: Session, type: string): void
   batchStored(rows: number, seconds: number): void
   dropped(why: 'not-stored' | 'queue-full'): void
   failed(error: unknown): void
@@ -56,7 +56,10 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       metrics.handshakesFailed.inc()
       log.debug({ err: error }, 'handshake failed')
     },
-    packetReceived: (type) => metrics.packets.inc({ type }),
+    packetReceived(session, type) {
+      session.lastPacketAt = now().getTime()
+      metrics.packets.inc({ type })
+    },
     batchStored(rows, seconds) {
       metrics.stored.inc(rows)
       metrics.storeSeconds.observe(seconds)

@@ -13,6 +13,8 @@ interface Sighting {
 export interface Presence extends AsyncDisposable {
   connected(session: Session): void
   disconnected(session: Session): void
+  /** Looks through the live sessions now and then for devices that have been heard of since. */
+  watch(list: () => Session[]): void
 }
 
 // A device that has come back elsewhere is not taken offline by the node it has left.
@@ -30,9 +32,10 @@ export async function openPresence(options: {
   node: string
   now(): Date
   everyMs?: number
+  seenEveryMs?: number
   onError(error: unknown): void
 }): Promise<Presence> {
-  const { db, node, now, everyMs = 500, onError } = options
+  const { db, node, now, everyMs = 500, seenEveryMs = 30_000, onError } = options
   let sightings = new Map<string, Sighting>()
   // Nobody is connected to a node that has just started.
   await db.$client.query('update devices set node = null where node = $1', [node])
@@ -60,11 +63,26 @@ export async function openPresence(options: {
     }
   }
 
+  let list = (): Session[] => []
+  async function noteSeen() {
+    const since = now().getTime() - seenEveryMs
+    for (const { key, peer, lastPacketAt } of list()) {
+      if (lastPacketAt < since || sightings.has(key)) continue
+      const { fleet, device } = peer.identity
+      sightings.set(key, { fleet, device, online: true, connectedAt: null, seenAt: new Date(lastPacketAt) })
+    }
+  }
+
+  const seen = repeat(noteSeen, { everyMs: seenEveryMs, onError })
   const timer = repeat(flush, { everyMs, onError })
   return {
     connected: (session) => note(session, true),
     disconnected: (session) => note(session, false),
+    watch(sessions) {
+      list = sessions
+    },
     async [Symbol.asyncDispose]() {
+      await seen[Symbol.asyncDispose]()
       await timer[Symbol.asyncDispose]()
       await flush().catch(onError)
     },

@@ -38,6 +38,7 @@ export async function openServerCredentials(options: {
       })
       log.info({ device }, 'enrolled')
     } catch (cause) {
+      if (options.signal.aborted) throw new MusterError('unavailable', 'stopped before it had enrolled', { cause })
       if (!patience.aborted) throw cause
       throw new MusterError('unavailable', `cannot enrol at ${apiUrl}: ${last?.detail ?? 'no answer'}`, { cause })
     }

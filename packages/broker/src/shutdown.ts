@@ -1,19 +1,21 @@
-import { once } from 'node:events'
+const signals = ['SIGINT', 'SIGTERM'] as const
 
-/** Aborts at SIGINT, SIGTERM, or when the parent process that talks to us over IPC has gone. */
+/** Aborts when the process is told to end, or its parent is gone. A second signal ends it the hard way. */
 export function watchShutdown(): AbortSignal {
   const controller = new AbortController()
-  const stop = (why: string) => () => {
-    // The channel to the parent would keep the process alive.
-    if (process.connected) process.disconnect()
+  const finish = (why: string) => {
+    for (const signal of signals) process.off(signal, finish)
+    process.off('disconnect', onDisconnect)
+    leaveParent()
     controller.abort(new Error(why))
   }
-  process.once('SIGINT', stop('SIGINT'))
-  process.once('SIGTERM', stop('SIGTERM'))
-  process.once('disconnect', stop('the parent process has gone'))
+  const onDisconnect = () => finish('the parent process is gone')
+  for (const signal of signals) process.on(signal, finish)
+  process.on('disconnect', onDisconnect)
   return controller.signal
 }
 
-export async function shutdownRequested(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort')
+/** The channel to the parent would keep the process alive. */
+export function leaveParent(): void {
+  if (process.connected) process.disconnect()
 }

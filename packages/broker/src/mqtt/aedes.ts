@@ -51,7 +51,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
       let broken = false
       inspectPackets(client, (packet) => {
         if (broken || session.removed) return false
-        observer.packetReceived(packet.cmd ?? '')
+        observer.packetReceived(session, packet.cmd ?? '')
         const malformed = findMalformed(packet)
         if (!malformed) {
           trackFilters(session, packet, observer)

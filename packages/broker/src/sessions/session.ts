@@ -25,6 +25,8 @@ export class Session {
   transport: Transport
   /** Filters that were granted. */
   readonly filters = new Set<string>()
+  /** When a packet last came, in milliseconds since the epoch. */
+  lastPacketAt = 0
   /** The client id to tell a client that gave none. */
   assignedClientId: string | undefined
 
