@@ -9,3 +9,4 @@ export type IssuerState = (typeof issuerStates)[number]
 /** PostgreSQL notification channels beside that of changes; payloads: an issuer's name, the id of a renewal request. */
 export const issuersChannel = 'muster_issuers'
 export const renewalsChannel = 'muster_renewals'
+export const renewalsAnsweredChannel = 'muster_renewals_answered'

@@ -1,5 +1,6 @@
 export * from './audit.ts'
 export * from './embedded/open.ts'
+export { type ListenOptions, listenTo } from './listen.ts'
 export * from './migrate.ts'
 export * from './open.ts'
 export * from './pg-errors.ts'

@@ -30,6 +30,8 @@ export const certificates = pgTable(
     // One certificate is in use, one may wait to take its place: for ever, whatever the code does.
     uniqueIndex('certificates_active').on(table.fleet, table.device).where(sql`state = 'active'`),
     uniqueIndex('certificates_pending').on(table.fleet, table.device).where(sql`state = 'pending'`),
+    // A key that waits to become a device's own belongs to it already.
+    uniqueIndex('certificates_pending_key').on(table.keyFingerprint).where(sql`state = 'pending'`),
     index('certificates_live').on(table.issuer, table.notAfter).where(sql`state in ('active', 'pending')`),
     index('certificates_revocations').on(table.issuer, table.revokedAt).where(sql`state = 'revoked'`),
     check('certificates_state', sql.raw(`state in (${certificateStates.map((state) => `'${state}'`).join(', ')})`)),

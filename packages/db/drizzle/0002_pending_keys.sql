@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX "certificates_pending_key" ON "certificates" USING btree ("key_fingerprint") WHERE state = 'pending';
