@@ -26,6 +26,7 @@ export function createDemoReport({ cli, screen }: UpContext, devices: number): D
   const totals: { at: number; stored: number }[] = []
   const { promise: settled, resolve: settle } = Promise.withResolvers<string[]>()
   let told = false
+  let isSettled = false
 
   function tellEnrolled(at: number): void {
     if (told || enrolled.size < devices) return
@@ -46,7 +47,8 @@ export function createDemoReport({ cli, screen }: UpContext, devices: number): D
     },
     refused({ device, code }) {
       refused.add(device)
-      screen.line(`${device} was refused: ${code}`)
+      // The one that we throw out is told of by whoever does it.
+      if (!waitingForClose.has(device)) screen.line(`${device} was refused: ${code}`)
     },
   }
 
@@ -55,12 +57,16 @@ export function createDemoReport({ cli, screen }: UpContext, devices: number): D
     if (metrics === undefined) return
     totals.push({ at: performance.now(), stored: sumMetric(metrics, 'muster_broker_telemetry_stored_total') })
     if (totals.length > rateSamples) totals.shift()
+    if (totals.length < 2) return
     const rate = storedPerSecond(totals)
     const counts = `${enrolled.size}/${devices} enrolled, ${connected.size} connected`
     const stored = `${rate.toFixed(1)} messages a second stored, ${formatCount(totals.at(-1)?.stored ?? 0)} in all`
     screen.status(`demo: ${counts}, ${stored}`)
     const isQuiet = published.size > 0 && published.size + refused.size >= devices
-    if (isQuiet && totals.length === rateSamples) settle([...published].sort())
+    if (!isQuiet || isSettled || totals.length < rateSamples) return
+    isSettled = true
+    screen.line(`${rate.toFixed(1)} messages a second are stored`)
+    settle([...published].sort())
   }
 
   const timer = setInterval(() => void sample(), everyMs)

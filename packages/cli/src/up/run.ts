@@ -29,8 +29,11 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   try {
     openDataDirectory(data)
     await requireFreePorts(listListeners(cli.config))
+    screen.status('starting PostgreSQL')
     await using database = await openDatabase(up)
+    screen.status('starting provisioner and broker')
     await using platform = await startPlatform(up, database)
+    screen.status('')
     screen.line(describeReady(up, performance.now() - startedAt))
     using api = openApi(await loadAddress(up))
     await using _demo = options.demo === undefined ? undefined : await startDemo(up, api, options.demo)

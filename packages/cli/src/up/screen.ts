@@ -29,7 +29,7 @@ export function openScreen({ stream, now = () => performance.now(), quietMs = 10
         status = text
         stream.write(clear)
         draw()
-      } else if (now() >= quietUntil) {
+      } else if (text && now() >= quietUntil) {
         quietUntil = now() + quietMs
         stream.write(`${text}\n`)
       }
