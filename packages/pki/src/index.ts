@@ -1,5 +1,14 @@
 export { CaError, type CaErrorCode } from './ca/ca-error.ts'
-export { fileKeyStore, type KeyStore, keySigner } from './ca/key-store.ts'
+export { type ImportIssuerOptions, type ImportRootOptions, importIssuer, importRoot } from './ca/import-issuer.ts'
+export {
+  createIssuingCsr,
+  type IssuingCsrOptions,
+  type SignIssuingCsrOptions,
+  signIssuingCsr,
+} from './ca/issuing-request.ts'
+export { type FileKeyStore, fileKeyStore, type KeyStore, keySigner } from './ca/key-store.ts'
+export { type CaListing, listCa } from './ca/list.ts'
+export { moveKey } from './ca/move-key.ts'
 export { type Ca, type CaOptions, openCa } from './ca/open.ts'
 export { type CrlEntries, createCrlEntries, type RevokedCertificate } from './crl/entries.ts'
 export type { CrlReason } from './crl/reason.ts'

@@ -26,6 +26,8 @@ export interface Issuer {
   /** This CA up to, but not including, the root. */
   chain: X509Certificate[]
   root: X509Certificate
+  /** The root's key as certified by the roots before it, for those that know only an older one: goes behind `chain`. */
+  cross?: readonly X509Certificate[]
   urls?: IssuerUrls
   sign: Signer['sign']
   signParts?: NonNullable<Signer['signParts']>

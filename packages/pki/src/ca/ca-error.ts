@@ -6,6 +6,8 @@ export type CaErrorCode =
   | 'certificate-missing'
   | 'certificate-invalid'
   | 'certificate-expired'
+  | 'request-invalid'
+  | 'already-exists'
 
 /** The CA in the data directory cannot be used; the message is for the person who runs it. */
 export class CaError extends Error {

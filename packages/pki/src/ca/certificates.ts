@@ -11,9 +11,14 @@ const rootYears = 20
 const issuingYears = 10
 const backdateMs = 3_600_000
 
-/** A self-signed root for `signer`'s key. */
-export async function createRootCertificate(signer: Signer, trustDomain: string, now: Date): Promise<X509Certificate> {
-  const name = encodeName({ commonName: 'Muster root', organization: trustDomain })
+/** A self-signed root for `signer`'s key. Roots have names of their own: a chain is built by name first. */
+export async function createRootCertificate(
+  signer: Signer,
+  trustDomain: string,
+  now: Date,
+  rootName = 'root',
+): Promise<X509Certificate> {
+  const name = encodeName({ commonName: `Muster ${rootName}`, organization: trustDomain })
   const identifier = extensions.keyIdentifier(signer.spki)
   return signCertificate(signer, {
     ...validity(now, rootYears),
@@ -47,6 +52,28 @@ export async function createIssuingCertificate(
       extensions.caConstraints(0),
       extensions.keyUsage.issuingCa,
       extensions.subjectKeyIdentifier(extensions.keyIdentifier(subject.spki)),
+      extensions.authorityKeyIdentifier(issuer.subjectKeyIdentifier),
+    ],
+  })
+}
+
+/** A new root as a CA under the old one (RFC 4210 §4.4: "NewWithOld"), above issuing CAs only. */
+export async function createCrossCertificate(
+  old: { certificate: X509Certificate; signer: Signer },
+  root: X509Certificate,
+  now: Date,
+): Promise<X509Certificate> {
+  const issuer = readCertificateParts(old.certificate.raw)
+  const { subject, spki, subjectKeyIdentifier } = readCertificateParts(root.raw)
+  const end = Math.min(old.certificate.validToDate.getTime(), root.validToDate.getTime())
+  return signCertificate(old.signer, {
+    notBefore: new Date(now.getTime() - backdateMs),
+    notAfter: new Date(end),
+    ...{ serial: createSerial(), issuer: issuer.subject, subject, spki },
+    extensions: [
+      extensions.caConstraints(1),
+      extensions.keyUsage.rootCa,
+      extensions.subjectKeyIdentifier(subjectKeyIdentifier),
       extensions.authorityKeyIdentifier(issuer.subjectKeyIdentifier),
     ],
   })

@@ -146,7 +146,7 @@ describe('re-enrolment', () => {
     await room.write('key.pem', key.export({ type: 'pkcs8', format: 'pem' }))
     const out = ['-outform', 'DER', '-out', 'csr.der']
     await room.openssl('req', '-new', '-config', '/dev/null', '-key', 'key.pem', ...args, ...out)
-    return room.read('csr.der')
+    return await room.read('csr.der')
   }
 
   test.each([
