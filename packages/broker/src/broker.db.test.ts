@@ -1,52 +1,39 @@
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { nextEvent, startTestBroker, type TestBroker } from './testing.ts'
+import { expect, test, vi } from 'vitest'
+import { startTestBroker } from './testing.ts'
 
-let muster: TestBroker
-beforeAll(async () => {
-  muster = await startTestBroker()
-})
-afterAll(() => muster[Symbol.asyncDispose]())
+test('from a connection to a revocation', async () => {
+  await using muster = await startTestBroker()
+  const metrics = async (path: string) => fetch(`http://127.0.0.1:${muster.broker.metricsPort}${path}`)
+  expect((await metrics('/livez')).status).toBe(200)
+  expect((await metrics('/readyz')).status).toBe(200)
+  expect((await metrics('/elsewhere')).status).toBe(404)
 
-test.each([4, 5] as const)(
-  'a device connects, publishes, and is stored when the PUBACK comes (MQTT %s)',
-  async (protocolVersion) => {
-    const id = `works-${protocolVersion}`
-    const device = await muster.addDevice(id)
+  const device = await muster.addDevice('d-1')
+  for (const protocolVersion of [4, 5] as const) {
     const client = await muster.connect(device, { protocolVersion })
-    const topic = `fleets/default/devices/${id}/telemetry/t`
-    await client.publishAsync(topic, 'one', { qos: 1 })
-    await client.publishAsync(topic, 'two', { qos: 2 })
-    const { rows } = await muster.db.execute(
-      sql`select topic, convert_from(payload, 'UTF8') as payload, qos from telemetry where device = ${id} order by seq`,
-    )
-    expect(rows).toEqual([
-      { topic, payload: 'one', qos: 1 },
-      { topic, payload: 'two', qos: 2 },
-    ])
-    await client.publishAsync(topic, 'three', { qos: 0 })
-    await vi.waitFor(async () => {
-      const found = await muster.db.execute(sql`select 1 from telemetry where device = ${id} and qos = 0`)
-      expect(found.rows).toHaveLength(1)
-    })
+    for (const qos of [0, 1, 2] as const)
+      await client.publishAsync('fleets/default/devices/d-1/telemetry/t', `${protocolVersion}/${qos}`, { qos })
     await client.endAsync()
-  },
-)
-
-test('revoking closes the connection, says why, and leaves a receipt', async () => {
-  const device = await muster.addDevice('revoked')
-  const client = await muster.connect(device, { protocolVersion: 5 })
-  const told = nextEvent(client, 'disconnect')
-  const closed = nextEvent(client, 'close')
-  const seq = await muster.change(device, 'revoke')
-  await closed
-  expect(await told).toMatchObject({ reasonCode: 0x98, properties: { reasonString: 'device-revoked' } })
+  }
   await vi.waitFor(async () => {
-    const { rows } = await muster.db.execute(
-      sql`select node, connections_closed, session_purged from receipts where change = ${seq}`,
+    const { rows } = await muster.db.execute<{ payload: string; qos: number }>(
+      sql`select convert_from(payload, 'UTF8') as payload, qos from telemetry where device = 'd-1' order by seq`,
     )
-    expect(rows).toEqual([{ node: 'broker-1', connections_closed: 1, session_purged: true }])
+    expect(rows).toEqual(
+      ['4/0', '4/1', '4/2', '5/0', '5/1', '5/2'].map((payload) => ({ payload, qos: Number(payload[2]) })),
+    )
   })
+  await muster.receipt(await muster.change(device, 'revoke'))
   await expect(muster.connect(device)).rejects.toMatchObject({ code: 5 })
-  await vi.waitFor(async () => expect(await muster.refusals('revoked')).toEqual(['device-revoked']))
+
+  const text = await (await metrics('/metrics')).text()
+  for (const line of [
+    'muster_broker_connections 0',
+    'muster_broker_admissions_total 2',
+    'muster_broker_telemetry_stored_total 6',
+    'muster_broker_refusals_total{code="device-revoked"} 1',
+    'muster_broker_change_seconds_count{kind="revoke"} 1',
+  ])
+    expect(text).toContain(line)
 })

@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { platformFleet } from '@muster/contracts'
+import { type Db, openDb } from '@muster/db'
+import { openTestDb } from '@muster/db/testing'
+import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import pg from 'pg'
+import { pino } from 'pino'
+import { type Broker, startBroker } from '../broker.ts'
+import { defaultLimits, type Limits } from '../limits.ts'
+import { createTestRegistry, type TestDevice, type TestRegistry } from './registry.ts'
+
+/** A broker over real sockets, with a database and a CA of its own. */
+export interface TestBroker extends TestRegistry, AsyncDisposable {
+  db: Db
+  ca: TestCa
+  broker: Broker
+  openTls(device: Partial<TestDevice>, options?: ConnectionOptions): Promise<TLSSocket>
+  connect(device: TestDevice, options?: IClientOptions): Promise<MqttClient>
+  /** For what no role of Muster may do. */
+  asSuperuser(statement: string): Promise<void>
+  /** After `broker` was disposed of. */
+  start(): Promise<void>
+}
+
+const node = 'broker-1'
+
+export async function startTestBroker({ limits = {} }: { limits?: Partial<Limits> } = {}): Promise<TestBroker> {
+  const testDb = await openTestDb()
+  const { db } = testDb
+  const ca = await createTestCa()
+  const registry = createTestRegistry(db, ca)
+  await registry.addIssuers()
+  const databaseUrl = testDb.as('muster_broker')
+  const brokerDb = await openDb({ url: databaseUrl, role: 'muster_broker' })
+  const settings = {
+    ...{ node, host: '127.0.0.1', mqttPort: 0, metricsPort: 0, trustDomain: ca.trustDomain, databaseUrl },
+    limits: { ...defaultLimits, ...limits },
+    credentials: await issueServerCredentials(ca),
+  }
+  const log = pino({ level: 'silent' })
+  const start = () => startBroker({ settings, db: brokerDb, log, now: () => new Date() })
+  const roots = ca.root.toString()
+
+  const test: TestBroker = {
+    ...registry,
+    db,
+    ca,
+    broker: await start(),
+
+    async openTls({ key, cert }, options = {}) {
+      const port = test.broker.mqttPort
+      const own = key && cert ? { key, cert } : {}
+      const socket = connectTls({ host: '127.0.0.1', servername: 'localhost', port, ca: roots, ...own, ...options })
+      socket.on('error', () => {})
+      await once(socket, 'secureConnect')
+      return socket
+    },
+
+    connect({ id, key, cert }, options = {}) {
+      const url = `mqtts://localhost:${test.broker.mqttPort}`
+      return mqtt.connectAsync(url, { ca: roots, key, cert, clientId: id, reconnectPeriod: 0, ...options })
+    },
+
+    async asSuperuser(statement) {
+      const client = new pg.Client({ connectionString: testDb.as('postgres') })
+      await client.connect()
+      await client.query(statement)
+      await client.end()
+    },
+
+    async start() {
+      test.broker = await start()
+    },
+
+    async [Symbol.asyncDispose]() {
+      await test.broker[Symbol.asyncDispose]()
+      await brokerDb[Symbol.asyncDispose]()
+      await testDb[Symbol.asyncDispose]()
+    },
+  }
+  return test
+}
+
+async function issueServerCredentials(ca: TestCa) {
+  const key = await poolKey('p256', 0)
+  const identity = { fleet: platformFleet, group: 'brokers', device: node, profile: 'server' } as const
+  const { pem } = await ca.issue(identity, key, { hosts: ['localhost'] })
+  return { key, certificate: pem + ca.issuer.certificate, roots: ca.root.toString() }
+}
