@@ -10,6 +10,7 @@ export { type FileKeyStore, fileKeyStore, type KeyStore, keySigner } from './ca/
 export { type CaListing, listCa } from './ca/list.ts'
 export { moveKey } from './ca/move-key.ts'
 export { type Ca, type CaOptions, openCa } from './ca/open.ts'
+export { createRoot, type Root, type RootOptions } from './ca/root.ts'
 export { type CrlEntries, createCrlEntries, type RevokedCertificate } from './crl/entries.ts'
 export type { CrlReason } from './crl/reason.ts'
 export { shardOf } from './crl/serial.ts'

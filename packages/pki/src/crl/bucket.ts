@@ -81,24 +81,31 @@ function offsetOf({ bytes }: Bucket, index: number): number {
 
 /** Drops entries into new buffers; returns how many. */
 export function dropEntries(bucket: Bucket, drops: (index: number, notAfter: number) => boolean): number {
-  const { bytes, count, notAfter, tags } = bucket
-  const kept: [start: number, end: number][] = []
-  const indices: number[] = []
+  const { bytes, count } = bucket
+  const notAfter = new Uint32Array(count)
+  const tags = new Uint16Array(count)
+  const ends: number[] = []
   let used = 0
+  let kept = 0
   for (let at = 0, index = 0; index < count; index++) {
     const end = at + entryLength(bytes, at)
-    if (!drops(index, notAfter[index] ?? 0)) {
-      kept.push([at, end])
-      indices.push(index)
+    const until = bucket.notAfter[index] ?? 0
+    if (!drops(index, until)) {
+      // What is kept is copied by stretches: start, end, start, end …
+      if (ends.at(-1) === at) ends[ends.length - 1] = end
+      else ends.push(at, end)
       used += end - at
+      notAfter[kept] = until
+      tags[kept++] = bucket.tags[index] ?? 0
     }
     at = end
   }
   bucket.bytes = Buffer.allocUnsafeSlow(used)
   bucket.used = 0
-  for (const [start, end] of kept) bucket.used += bytes.copy(bucket.bytes, bucket.used, start, end)
-  bucket.notAfter = Uint32Array.from(indices, (index) => notAfter[index] ?? 0)
-  bucket.tags = Uint16Array.from(indices, (index) => tags[index] ?? 0)
-  bucket.count = indices.length
-  return count - bucket.count
+  for (let i = 0; i < ends.length; i += 2)
+    bucket.used += bytes.copy(bucket.bytes, bucket.used, ends[i] ?? 0, ends[i + 1] ?? 0)
+  bucket.notAfter = notAfter.slice(0, kept)
+  bucket.tags = tags.slice(0, kept)
+  bucket.count = kept
+  return count - kept
 }

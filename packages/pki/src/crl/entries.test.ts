@@ -42,6 +42,12 @@ describe('works', () => {
     expect(bytesOf(entries)).toEqual(bytesOf(createCrlEntries([one('4300')])))
   })
 
+  test('a certificate without an end stays', () => {
+    const entries = createCrlEntries([one('41', { notAfter: new Date('9999-12-31T23:59:59Z') })])
+    expect(entries.removeExpired(new Date('2106-02-07T06:28:15Z'))).toBe(0)
+    expect(entries.size).toBe(1)
+  })
+
   test('a snapshot stays what it was', () => {
     const entries = createCrlEntries(Array.from({ length: 5000 }, (_, i) => one((0x410000 + i).toString(16))))
     const snapshot = entries.snapshot()
