@@ -1,6 +1,10 @@
 import { join, resolve } from 'node:path'
+import { Duration } from '@muster/contracts'
 import { Host, LogLevel, NodeName, Port, readConfig } from '@muster/contracts/config'
+import { maxValidityMs } from '@muster/pki'
 import { z } from 'zod'
+
+const daySeconds = 86_400
 
 export const provisionerVariables = z.object({
   MUSTER_DATA: z.string().default('.muster'),
@@ -16,6 +20,9 @@ export const provisionerVariables = z.object({
     .string()
     .regex(/^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$/, 'must be a domain name in lower case')
     .default('muster.local'),
+  MUSTER_CERTIFICATE_VALIDITY: Duration.refine((seconds) => seconds >= 30, 'must be 30s or more')
+    .refine((seconds) => seconds * 1_000 <= maxValidityMs, `must be ${maxValidityMs / 1_000 / daySeconds}d or less`)
+    .default(90 * daySeconds),
   MUSTER_NODE: NodeName.max(40).default('1'),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
@@ -38,6 +45,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>) {
     mqttPort: read.MUSTER_MQTT_PORT,
     publicHost: read.MUSTER_PUBLIC_HOST,
     trustDomain: read.MUSTER_TRUST_DOMAIN,
+    validityMs: read.MUSTER_CERTIFICATE_VALIDITY * 1_000,
     node: `provisioner-${read.MUSTER_NODE}`,
     logLevel: read.MUSTER_LOG_LEVEL,
   })

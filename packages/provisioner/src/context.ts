@@ -1,6 +1,6 @@
 import type { Db } from '@muster/db'
-import type { Issuer } from '@muster/pki'
 import type { Logger } from 'pino'
+import type { Issuers } from './issuers/open.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface Settings {
@@ -8,13 +8,13 @@ export interface Settings {
   /** The name or address that devices use for this platform. */
   publicHost: string
   mqttPort: number
-  /** How long a leaf certificate lives. */
+  /** How long the certificate of a device or a service lives. */
   validityMs: number
 }
 
 export interface Deps {
   db: Db
-  issuer: Issuer
+  issuers: Issuers
   settings: Settings
   log: Logger
   now: () => Date

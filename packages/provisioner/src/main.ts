@@ -6,6 +6,9 @@ import { loadConfig } from './config.ts'
 import type { Deps } from './context.ts'
 import { createHealthApp } from './health/app.ts'
 import { listenHttp, listenHttps } from './http/listen.ts'
+import { fileCaStore } from './issuers/ca-store.ts'
+import { openIssuers } from './issuers/open.ts'
+import { watchIssuers } from './issuers/watch.ts'
 import { createLogger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
@@ -29,10 +32,13 @@ async function main(): Promise<void> {
     role: 'muster_provisioner',
     onError: (err) => log.warn({ err }, 'a database connection broke'),
   })
-  const { issuer } = await prepareRegistry(db, config, now())
-  const { trustDomain, publicHost, mqttPort, host } = config
-  const settings = { trustDomain, publicHost, mqttPort, validityMs: 90 * 86_400_000 }
-  const deps: Deps = { db, issuer, settings, log, now, metrics }
+  const { trustDomain, publicHost, mqttPort, validityMs, host } = config
+  const onError = (err: unknown) => log.error({ err }, 'something in the background failed')
+  const store = fileCaStore({ directory: config.caDirectory, passphrase: config.caPassphrase, trustDomain, now })
+  await prepareRegistry(db, store, config, now())
+  const issuers = await openIssuers({ db, store, onError })
+  const settings = { trustDomain, publicHost, mqttPort, validityMs }
+  const deps: Deps = { db, issuers, settings, log, now, metrics }
   const own = await issueOwnCertificate(deps, config.node)
 
   await using api = await listenHttps(
@@ -40,8 +46,9 @@ async function main(): Promise<void> {
     { host, port: config.apiPort, setting: 'MUSTER_API_PORT' },
     own.material,
   )
-  using _ = startOwnRenewal(deps, config.node, api.server, own)
-  await using pki = await listenHttp(createPublicApp(issuer), {
+  using _renewal = startOwnRenewal(deps, config.node, api.server, own)
+  await using _watch = watchIssuers({ issuers, url: config.databaseUrl, onError })
+  await using pki = await listenHttp(createPublicApp(issuers), {
     host,
     port: config.pkiPort,
     setting: 'MUSTER_PKI_PORT',
@@ -53,7 +60,7 @@ async function main(): Promise<void> {
   })
 
   const ports = { api: api.port, pki: pki.port, metrics: health.port }
-  log.info({ ports, issuer: issuer.name }, 'provisioner ready')
+  log.info({ ports, issuer: issuers.active.name }, 'provisioner ready')
   log.info({ why: await shutdown }, 'provisioner stops')
 }
 

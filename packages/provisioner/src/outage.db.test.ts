@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { createApp } from './app.ts'
 import { createMetrics } from './metrics.ts'
+import { singleIssuer } from './testing/single-issuer.ts'
 
 /** Stands between the pool and the database, and can be pulled out. */
 async function openCable(target: string) {
@@ -53,7 +54,7 @@ test('without its database it says so, and goes on by itself when it is back', a
   const { issuer, trustDomain } = await createTestCa()
   const app = createApp({
     db,
-    issuer,
+    issuers: singleIssuer(issuer),
     settings: { trustDomain, publicHost: 'localhost', mqttPort: 8883, validityMs: 86_400_000 },
     log: pino({ level: 'silent' }),
     now: () => new Date(),

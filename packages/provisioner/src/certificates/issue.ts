@@ -1,7 +1,7 @@
-import type { Identity } from '@muster/contracts'
+import type { CertificateState, Identity } from '@muster/contracts'
 import { certificates, type Tx } from '@muster/db'
 import { issueCertificate } from '@muster/pki'
-import { and, eq } from 'drizzle-orm'
+import { and, eq, inArray } from 'drizzle-orm'
 import type { Context } from '../context.ts'
 
 export type CertificateRow = typeof certificates.$inferSelect
@@ -9,22 +9,37 @@ export type CertificateRow = typeof certificates.$inferSelect
 /** Clocks of devices run behind. */
 const backdateMs = 300_000
 
+/** A platform whose own certificates live for seconds would be busy with nothing else. */
+const minServerValidityMs = 86_400_000
+
+export const issuedAt = ({ notBefore }: Pick<CertificateRow, 'notBefore'>) => new Date(notBefore.getTime() + backdateMs)
+
+interface Issuing {
+  identity: Identity
+  spki: Buffer
+  /** `pending` where another certificate is in use until this one is. */
+  state?: Extract<CertificateState, 'active' | 'pending'>
+}
+
 /** Signs and records a certificate in the caller's transaction. It must not leave the process before that is committed. */
 export async function issueRecorded(
   ctx: Context,
   tx: Tx,
-  { identity, spki }: { identity: Identity; spki: Buffer },
+  { identity, spki, state = 'active' }: Issuing,
 ): Promise<CertificateRow> {
-  const { issuer, settings, metrics } = ctx
+  const { settings, metrics } = ctx
+  const issuer = await ctx.issuers.lockActive(tx)
   const now = ctx.now().getTime()
+  const isServer = identity.profile === 'server'
+  const validityMs = isServer ? Math.max(settings.validityMs, minServerValidityMs) : settings.validityMs
   const started = performance.now()
   const issued = await issueCertificate(issuer, {
     identity,
     spki,
     trustDomain: settings.trustDomain,
     notBefore: new Date(now - backdateMs),
-    notAfter: new Date(Math.min(now + settings.validityMs, issuer.certificate.validToDate.getTime())),
-    hosts: identity.profile === 'server' ? serverHosts(settings.publicHost) : [],
+    notAfter: new Date(Math.min(now + validityMs, issuer.certificate.validToDate.getTime())),
+    hosts: isServer ? serverHosts(settings.publicHost) : [],
   })
   metrics.issueSeconds.observe((performance.now() - started) / 1000)
   const owner = { fleet: identity.fleet, device: identity.device }
@@ -33,7 +48,7 @@ export async function issueRecorded(
     ...parts,
     ...owner,
     issuer: issuer.name,
-    state: 'active' as const,
+    state,
     revokedAt: null,
     revocationReason: null,
   }
@@ -41,15 +56,18 @@ export async function issueRecorded(
   return row
 }
 
-/** Before another is issued: a device has one certificate that is good. */
+/** Before another is issued: a device has one certificate in use, and one that may take its place. */
 export async function supersedeCertificates(
   tx: Tx,
   { fleet, device }: { fleet: string; device: string },
+  states: readonly CertificateState[] = ['active', 'pending'],
 ): Promise<void> {
   await tx
     .update(certificates)
     .set({ state: 'superseded' })
-    .where(and(eq(certificates.fleet, fleet), eq(certificates.device, device), eq(certificates.state, 'active')))
+    .where(
+      and(eq(certificates.fleet, fleet), eq(certificates.device, device), inArray(certificates.state, [...states])),
+    )
 }
 
 function serverHosts(publicHost: string): string[] {

@@ -26,7 +26,7 @@ describe('creating works', () => {
   test('defaults, the secret stored as a hash, the root pinned', async () => {
     const token = await stage.claim()
     const { id, secret, rootFingerprint } = parseClaimToken(token)
-    expect(rootFingerprint).toBe(certificateFingerprint(stage.deps.issuer.root.raw))
+    expect(rootFingerprint).toBe(certificateFingerprint(stage.deps.issuers.anchor.raw))
     const row = await rowOf(token)
     expect(row).toMatchObject({
       fleet: 'default',

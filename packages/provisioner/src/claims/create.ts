@@ -35,5 +35,6 @@ export async function createClaim(ctx: Context, request: CreateClaimRequest): Pr
     const { actor, requestId } = ctx
     await recordAudit(tx, { actor, action: 'claim.create', fleet, subject: id, detail: rules, requestId, at })
   })
-  return { id, claim: formatClaimToken({ id, secret, rootFingerprint: certificateFingerprint(ctx.issuer.root.raw) }) }
+  const rootFingerprint = certificateFingerprint(ctx.issuers.anchor.raw)
+  return { id, claim: formatClaimToken({ id, secret, rootFingerprint }) }
 }

@@ -1,27 +1,28 @@
+import type { X509Certificate } from 'node:crypto'
 import { compilePolicy, type Enrolment, type Policy } from '@muster/contracts'
 import { encodePem } from '@muster/pki'
 import type { CertificateRow } from '../certificates/issue.ts'
 import type { Deps } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
+import { chooseWindow, type PulledWindow } from '../renewal/window.ts'
 
-const renewAfterShare = 2 / 3
-
-export function presentEnrolment(
-  { issuer, settings, now }: Pick<Deps, 'issuer' | 'settings' | 'now'>,
+export async function presentEnrolment(
+  { issuers, settings, now }: Pick<Deps, 'issuers' | 'settings' | 'now'>,
   device: DeviceRow,
   policy: Policy,
   certificate: CertificateRow,
-): Enrolment {
+  pulled: readonly PulledWindow[] = [],
+): Promise<Enrolment> {
   const { fleet, group, id, profile } = device
-  const { serial, notBefore, notAfter } = certificate
+  const { serial, notAfter } = certificate
   const granted = compilePolicy(policy, { fleet, group, device: id, profile, serial })
-  const lifetimeMs = notAfter.getTime() - notBefore.getTime()
   return {
     device: { id, group, fleet },
     certificate: encodePem('CERTIFICATE', certificate.der),
-    chain: issuer.chain.map(({ raw }) => encodePem('CERTIFICATE', raw)).join(''),
+    chain: toPem(await issuers.chainOf(certificate.issuer)),
+    ...(issuers.rolled && { roots: toPem(issuers.roots) }),
     notAfter: notAfter.toISOString(),
-    renewAfter: new Date(notBefore.getTime() + Math.floor(lifetimeMs * renewAfterShare)).toISOString(),
+    renewAfter: chooseWindow(certificate, pulled).start.toISOString(),
     mqtt: {
       url: `mqtts://${urlHost(settings.publicHost)}:${settings.mqttPort}`,
       clientId: id,
@@ -31,5 +32,8 @@ export function presentEnrolment(
     serverTime: now().toISOString(),
   }
 }
+
+const toPem = (certificates: readonly X509Certificate[]) =>
+  certificates.map(({ raw }) => encodePem('CERTIFICATE', raw)).join('')
 
 const urlHost = (host: string) => (host.includes(':') ? `[${host}]` : host)

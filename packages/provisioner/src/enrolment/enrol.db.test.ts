@@ -29,7 +29,7 @@ describe('works', () => {
     expect(result.result).toBe('issued')
     expect(enrolment.device).toEqual({ id: 'works-1', group: 'line-1', fleet: 'default' })
     expect(leaf.checkPrivateKey(await poolKey('p256', 1))).toBe(true)
-    expect(leaf.verify(stage.deps.issuer.certificate.publicKey)).toBe(true)
+    expect(leaf.verify(stage.deps.issuers.active.certificate.publicKey)).toBe(true)
     expect(parsePeerIdentity(leaf.toLegacyObject() as never)).toEqual({
       fleet: 'default',
       group: 'line-1',
@@ -44,7 +44,7 @@ describe('works', () => {
       publish: ['telemetry', 'events', 'state'].map((kind) => `fleets/default/devices/works-1/${kind}/#`),
       subscribe: ['fleets/default/devices/works-1/commands/#', 'fleets/default/groups/line-1/broadcast/#'],
     })
-    expect(new X509Certificate(enrolment.chain).raw).toEqual(stage.deps.issuer.certificate.raw)
+    expect(new X509Certificate(enrolment.chain).raw).toEqual(stage.deps.issuers.active.certificate.raw)
     expect(await rowOf('works-1')).toMatchObject({ state: 'active', attributes: { model: 'x' }, policy: 'device' })
     const id = claim.split('.')[1]
     expect(await stage.audited('works-1')).toMatchObject([

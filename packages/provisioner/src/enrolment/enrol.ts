@@ -1,13 +1,5 @@
 import { type Enrolment, type EnrolRequest, MusterError, type Policy } from '@muster/contracts'
-import {
-  certificates,
-  claimKeys,
-  claims,
-  isSerializationFailure,
-  isUniqueViolation,
-  recordAudit,
-  type Tx,
-} from '@muster/db'
+import { certificates, claimKeys, claims, recordAudit, type Tx } from '@muster/db'
 import { type Csr, readCsr } from '@muster/pki'
 import { and, desc, eq } from 'drizzle-orm'
 import { type CertificateRow, issueRecorded, supersedeCertificates } from '../certificates/issue.ts'
@@ -16,6 +8,9 @@ import type { DeviceRow } from '../devices/present.ts'
 import { lockDevice } from '../devices/transition.ts'
 import { isInNetworks } from '../http/address.ts'
 import { findPolicy } from '../policies/find.ts'
+import { findPulledWindows } from '../renewal/find-windows.ts'
+import type { PulledWindow } from '../renewal/window.ts'
+import { settleConflicts } from '../settle-conflicts.ts'
 import { presentEnrolment } from './answer.ts'
 import { authenticateClaim } from './authenticate-claim.ts'
 import { bindKey } from './bind-key.ts'
@@ -26,7 +21,14 @@ export type EnrolResult = { result: 'issued' | 'repeated'; enrolment: Enrolment 
 
 type Outcome =
   | { pending: true }
-  | { pending: false; device: DeviceRow; policy: Policy; certificate: CertificateRow; fresh: boolean }
+  | {
+      pending: false
+      device: DeviceRow
+      policy: Policy
+      certificate: CertificateRow
+      fresh: boolean
+      pulled: PulledWindow[]
+    }
 
 /** Promise 2: claim and key to certificate, any number of times. The steps are those of docs/enrolment.md. */
 export async function enrolDevice(ctx: Context, request: EnrolInput): Promise<EnrolResult> {
@@ -43,7 +45,7 @@ export async function enrolDevice(ctx: Context, request: EnrolInput): Promise<En
     )
     // Step 7: committed, so the certificate may leave.
     if (outcome.pending) return { result: 'pending' }
-    const enrolment = presentEnrolment(ctx, outcome.device, outcome.policy, outcome.certificate)
+    const enrolment = await presentEnrolment(ctx, outcome.device, outcome.policy, outcome.certificate, outcome.pulled)
     return { result: outcome.fresh ? 'issued' : 'repeated', enrolment }
   } catch (error) {
     if (error instanceof MusterError) await recordEnrolRefusal(ctx, claim, request, error)
@@ -88,7 +90,8 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
   const certificate = issued ?? live
   if (!certificate) return { pending: true }
   const policy = await findPolicy(tx, device.fleet, device.policy)
-  return { pending: false, device, policy, certificate, fresh: issued !== undefined }
+  const pulled = issued ? [] : await findPulledWindows(tx, device, certificate)
+  return { pending: false, device, policy, certificate, fresh: issued !== undefined, pulled }
 }
 
 async function findBinding(tx: Tx, claim: string, keyFingerprint: string) {
@@ -145,14 +148,4 @@ async function recordEnrolment(ctx: Context, tx: Tx, device: DeviceRow, recorded
   const detail = { ...rest, state: device.state, ...(issued && { serial: issued.serial, notAfter: issued.notAfter }) }
   const { actor, requestId } = ctx
   await recordAudit(tx, { actor, action, fleet: device.fleet, subject: device.id, detail, requestId, at: ctx.now() })
-}
-
-/** Two claims can meet at one name or one key; whoever comes second starts over and finds what the first has left. */
-async function settleConflicts<T>(run: () => Promise<T>, attempts = 3): Promise<T> {
-  try {
-    return await run()
-  } catch (error) {
-    if (attempts <= 1 || !(isUniqueViolation(error) || isSerializationFailure(error))) throw error
-    return settleConflicts(run, attempts - 1)
-  }
 }

@@ -37,10 +37,13 @@ const enrol = createRoute({
 
 export function addEnrolmentRoutes(app: App, deps: Deps): void {
   const limits = createEnrolLimits()
-  const root = deps.issuer.root.raw
-  const anchors = { roots: encodePem('CERTIFICATE', root), rootFingerprint: certificateFingerprint(root) }
 
-  app.openapi(bootstrap, (c) => c.json({ ...anchors, serverTime: deps.now().toISOString() }, 200))
+  app.openapi(bootstrap, (c) => {
+    const { roots, anchor } = deps.issuers
+    const trusted = roots.map(({ raw }) => encodePem('CERTIFICATE', raw)).join('')
+    const serverTime = deps.now().toISOString()
+    return c.json({ roots: trusted, rootFingerprint: certificateFingerprint(anchor.raw), serverTime }, 200)
+  })
 
   app.openapi(enrol, async (c) => {
     const request = c.req.valid('json')

@@ -10,6 +10,7 @@ export interface OwnCertificate {
   material: TlsMaterial
   renewAt: Date
   notAfter: Date
+  issuer: string
 }
 
 /** This process' own server certificate, recorded like a device's. The key is new each time and stays in memory. */
@@ -41,15 +42,17 @@ export async function issueOwnCertificate(deps: Deps, node: string): Promise<Own
     await recordAudit(tx, { actor: node, action: 'device.enrol', fleet, subject: node, detail, at })
     return issued
   })
-  const chain = [certificate.der, ...deps.issuer.chain.map(({ raw }) => raw)]
-  const { notAfter } = certificate
+  const above = await deps.issuers.chainOf(certificate.issuer)
+  const chain = [certificate.der, ...above.map(({ raw }) => raw)]
+  const { notAfter, issuer } = certificate
   return {
     material: {
       key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
       cert: chain.map((der) => encodePem('CERTIFICATE', der)).join(''),
-      ca: encodePem('CERTIFICATE', deps.issuer.root.raw),
+      ca: deps.issuers.roots.map(({ raw }) => encodePem('CERTIFICATE', raw)).join(''),
     },
     renewAt: new Date(at.getTime() + Math.floor(((notAfter.getTime() - at.getTime()) * 2) / 3)),
     notAfter,
+    issuer,
   }
 }

@@ -1,62 +1,47 @@
-import type { X509Certificate } from 'node:crypto'
-import { MusterError, platformFleet } from '@muster/contracts'
+import { platformFleet } from '@muster/contracts'
 import { type Db, fleets, issuers, recordAudit, type Tx } from '@muster/db'
-import { type Ca, certificateFingerprint, openCa } from '@muster/pki'
-import { eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import type { Config } from '../config.ts'
+import type { CaStore } from '../issuers/ca-store.ts'
+import { lockIssuers } from '../issuers/lock.ts'
+import { recordIssuer } from '../issuers/record.ts'
 import { ensureOperatorToken } from '../operators/ensure-token.ts'
 
-const lockKey = 0x6d757375
+const firstIssuer = 'issuing-1'
 
 /** What a registry must have before it can serve; one process at a time, each finding what the first has made. */
-export async function prepareRegistry(db: Db, config: Config, at: Date): Promise<Ca> {
-  return db.transaction(async (tx) => {
-    await tx.execute(sql`select pg_advisory_xact_lock(${lockKey})`)
-    const ca = await openCa({
-      directory: config.caDirectory,
-      passphrase: config.caPassphrase,
-      now: at,
-      trustDomain: config.trustDomain,
-    })
-    await ensureIssuer(tx, 'root', ca.root, config.node, at)
-    for (const certificate of ca.issuer.chain) await ensureIssuer(tx, ca.issuer.name, certificate, config.node, at)
-    for (const name of ['default', platformFleet]) await ensureFleet(tx, name, config.node, at)
-    await ensureOperatorToken(tx, config.data, config.node, at)
-    return ca
+export async function prepareRegistry(
+  db: Db,
+  store: CaStore,
+  { node, data }: Pick<Config, 'node' | 'data'>,
+  at: Date,
+): Promise<void> {
+  await db.transaction(async (tx) => {
+    await lockIssuers(tx)
+    for (const name of ['default', platformFleet]) await ensureFleet(tx, name, node, at)
+    await ensureIssuer(tx, store, node, at)
+    await ensureOperatorToken(tx, data, node, at)
   })
 }
 
-async function ensureIssuer(
-  tx: Tx,
-  name: string,
-  certificate: X509Certificate,
-  actor: string,
-  at: Date,
-): Promise<void> {
-  const fingerprint = certificateFingerprint(certificate.raw)
-  const [known] = await tx.select().from(issuers).where(eq(issuers.name, name))
-  if (known && known.fingerprint !== fingerprint)
-    throw new MusterError(
-      'conflict',
-      `the registry knows another CA as ${name}: the data directory and the database do not belong together`,
-    )
-  if (known) return
-  await tx.insert(issuers).values({
-    name,
-    kind: name === 'root' ? 'root' : 'issuing',
-    der: certificate.raw,
-    fingerprint,
-    notAfter: certificate.validToDate,
-    createdAt: at,
-  })
-  await recordAudit(tx, {
-    actor,
-    action: 'issuer.create',
-    fleet: platformFleet,
-    subject: name,
-    detail: { fingerprint },
-    at,
-  })
+/** The active issuer of the registry has to be in the data directory; a registry that has none gets the directory's. */
+async function ensureIssuer(tx: Tx, store: CaStore, actor: string, at: Date): Promise<void> {
+  const [active] = await tx
+    .select()
+    .from(issuers)
+    .where(and(eq(issuers.kind, 'issuing'), eq(issuers.state, 'active')))
+  if (active) return void (await store.open(active))
+  const { root, issuer } = await store.createIssuer(firstIssuer, 'root')
+  const entries = [
+    { name: 'root', kind: 'root' as const, certificate: root },
+    { name: issuer.name, kind: 'issuing' as const, certificate: issuer.certificate },
+    // A foreign CA may have others between it and its root.
+    ...issuer.chain.slice(1).map((certificate, index) => ({
+      ...{ name: `${issuer.name}-above-${index + 1}`, kind: 'cross' as const, certificate },
+    })),
+  ]
+  for (const entry of entries)
+    await recordIssuer(tx, { ...entry, state: 'active' }, { actor, action: 'issuer.create', at })
 }
 
 async function ensureFleet(tx: Tx, name: string, actor: string, at: Date): Promise<void> {

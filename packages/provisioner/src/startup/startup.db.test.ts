@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificates, devices, fleets, issuers, operatorTokens } from '@muster/db'
 import { openTestDb } from '@muster/db/testing'
-import { certificateFingerprint } from '@muster/pki'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadConfig } from '../config.ts'
+import { fileCaStore } from '../issuers/ca-store.ts'
 import { openStage, refusalOf, type Stage } from '../testing/stage.ts'
 import { issueOwnCertificate } from './issue-own-certificate.ts'
 import { prepareRegistry } from './prepare-registry.ts'
@@ -26,16 +26,19 @@ afterAll(async () => {
 const configIn = (data: string) =>
   loadConfig({ MUSTER_DATA: join(directory, data), MUSTER_DATABASE_URL: 'postgresql://unused' })
 const at = new Date('2026-03-01T12:00:00Z')
+const storeIn = ({ caDirectory: directory, trustDomain }: ReturnType<typeof configIn>) =>
+  fileCaStore({ directory, passphrase: undefined, trustDomain, now: () => at })
 
 test('many starts at once on an empty registry make one CA, and a start with another CA is refused', async () => {
   await using test = await openTestDb({ role: 'muster_provisioner' })
   const config = configIn('many')
-  const all = await Promise.all(Array.from({ length: 5 }, () => prepareRegistry(test.db, config, at)))
-  expect(new Set(all.map(({ root }) => certificateFingerprint(root.raw))).size).toBe(1)
+  await Promise.all(Array.from({ length: 5 }, () => prepareRegistry(test.db, storeIn(config), config, at)))
   expect((await test.db.select().from(issuers)).map(({ name }) => name).sort()).toEqual(['issuing-1', 'root'])
   expect((await test.db.select().from(fleets)).map(({ name }) => name).sort()).toEqual(['default', 'muster'])
   expect(await test.db.$count(operatorTokens)).toBe(1)
-  expect(await refusalOf(prepareRegistry(test.db, configIn('foreign'), at))).toBe('conflict')
+  expect(await refusalOf(prepareRegistry(test.db, storeIn(configIn('foreign')), configIn('foreign'), at))).toBe(
+    'conflict',
+  )
   expect(await test.db.$count(operatorTokens)).toBe(1)
 })
 
@@ -44,7 +47,7 @@ test('the own certificate names every way to this host, and is on record', async
   const leaf = new X509Certificate(material.cert)
   for (const host of ['localhost', 'muster.example']) expect(leaf.checkHost(host)).toBe(host)
   for (const address of ['127.0.0.1', '::1']) expect(leaf.checkIP(address)).toBeDefined()
-  expect(leaf.verify(stage.deps.issuer.certificate.publicKey)).toBe(true)
+  expect(leaf.verify(stage.deps.issuers.active.certificate.publicKey)).toBe(true)
   expect(material.cert.match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
   expect(renewAt.getTime()).toBeLessThan(notAfter.getTime())
   const [row] = await stage.deps.db.select().from(devices).where(eq(devices.id, 'provisioner-7'))

@@ -14,6 +14,7 @@ import { type EnrolInput, type EnrolResult, enrolDevice } from '../enrolment/enr
 import type { App } from '../http/env.ts'
 import { createMetrics } from '../metrics.ts'
 import { createSecret, createSecretId, hashSecret } from '../secret.ts'
+import { singleIssuer } from './single-issuer.ts'
 
 /** The provisioner without its sockets: a database as its own role, a CA in memory, a clock that stands still. */
 export interface Stage extends AsyncDisposable {
@@ -49,7 +50,14 @@ export async function openStage(): Promise<Stage> {
   const log = pino({ level: 'info' }, { write: (line: string) => logged.push(line) })
   let clock = start
   const settings = { trustDomain, publicHost: 'muster.example', mqttPort: 8883, validityMs: 90 * 86_400_000 }
-  const deps: Deps = { db: test.db, issuer, settings, log, now: () => clock, metrics: createMetrics() }
+  const deps: Deps = {
+    db: test.db,
+    issuers: singleIssuer(issuer),
+    settings,
+    log,
+    now: () => clock,
+    metrics: createMetrics(),
+  }
   const ctx: Context = { ...deps, actor: 'operator:test', requestId: 'request-1' }
   const app = createApp(deps)
   const [id, secret] = [createSecretId(), createSecret()]
