@@ -17,12 +17,14 @@ import { logRequests } from './http/request-log.ts'
 import { authenticateOperator } from './operators/authenticate.ts'
 import { addPolicyRoutes } from './policies/routes.ts'
 import { createErrorHandler, InvalidRequest } from './problem.ts'
+import { addRenewalRoutes } from './renewal/routes.ts'
+import { addRenewalWindowRoutes } from './renewal-windows/routes.ts'
 import { addRevocationRoutes } from './revocations/routes.ts'
 
 const maxBodyBytes = 64 * 1024
 
 /** What a device asks for without an operator's token. */
-const forDevices: readonly string[] = ['/v1/bootstrap', '/v1/enrol']
+const forDevices: readonly string[] = ['/v1/bootstrap', '/v1/enrol', '/v1/renew', '/v1/renewal']
 
 /** The HTTPS API. No side effects: nothing listens, nothing runs. */
 export function createApp(deps: Deps): App {
@@ -38,11 +40,13 @@ export function createApp(deps: Deps): App {
   app.use('/v1/*', requireOperator(deps), limitBody)
 
   addEnrolmentRoutes(app, deps)
+  addRenewalRoutes(app, deps)
   addClaimRoutes(app, deps)
   addDeviceRoutes(app, deps)
   addRevocationRoutes(app, deps)
   addPolicyRoutes(app, deps)
   addFleetRoutes(app, deps)
+  addRenewalWindowRoutes(app, deps)
   addAuditRoutes(app, deps)
   addReadiness(app, deps)
   addDocumentation(app)

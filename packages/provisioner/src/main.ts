@@ -11,6 +11,7 @@ import { openIssuers } from './issuers/open.ts'
 import { watchIssuers } from './issuers/watch.ts'
 import { createLogger } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { startRenewalAnswers } from './renewal/answer-requests.ts'
 import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
 import { prepareRegistry } from './startup/prepare-registry.ts'
 import { startOwnRenewal } from './startup/renew-own-certificate.ts'
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
   )
   using _renewal = startOwnRenewal(deps, config.node, api.server, own)
   await using _watch = watchIssuers({ issuers, url: config.databaseUrl, onError })
+  await using _answers = startRenewalAnswers(deps, config.databaseUrl)
   await using pki = await listenHttp(createPublicApp(issuers), {
     host,
     port: config.pkiPort,

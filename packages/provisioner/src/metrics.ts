@@ -13,6 +13,12 @@ export function createMetrics() {
       labelNames: ['result'] as const,
       registers,
     }),
+    renewals: new Counter({
+      name: 'muster_renewals_total',
+      help: 'Renewals answered with a certificate (issued, repeated), and by which way',
+      labelNames: ['result', 'via'] as const,
+      registers,
+    }),
     refusals: new Counter({
       name: 'muster_refusals_total',
       help: 'Requests refused, by error code',

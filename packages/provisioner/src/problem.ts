@@ -72,22 +72,27 @@ const databaseRetrySeconds = 5
 export function createErrorHandler(log: Logger): ErrorHandler<AppEnv> {
   return (error, c) => {
     const refusal = toRefusal(error)
-    const { status, title } = problems[refusal.code]
+    const { status } = problems[refusal.code]
     const instance = c.get('requestId')
     if (refusal.code === 'internal') log.error({ err: error, requestId: instance }, 'unexpected error')
     if (refusal.code === 'unavailable') c.header('Retry-After', String(databaseRetrySeconds))
     if (refusal instanceof RateLimited) c.header('Retry-After', String(refusal.retryAfterSeconds))
     if (refusal.code === 'not-authenticated') c.header('WWW-Authenticate', 'Bearer')
     c.set('refusal', refusal)
-    const problem: Problem = {
-      type: problemType(refusal.code),
-      title,
-      status,
-      detail: refusal.detail,
-      instance,
-      ...(refusal instanceof InvalidRequest && { errors: refusal.errors }),
-    }
+    const problem = describeProblem(refusal, instance)
     return c.body(JSON.stringify(problem), status, { 'content-type': 'application/problem+json' })
+  }
+}
+
+export function describeProblem(refusal: MusterError, instance: string): Problem {
+  const { status, title } = problems[refusal.code]
+  return {
+    type: problemType(refusal.code),
+    title,
+    status,
+    detail: refusal.detail,
+    instance,
+    ...(refusal instanceof InvalidRequest && { errors: refusal.errors }),
   }
 }
 

@@ -54,6 +54,10 @@ export function addDocumentation(app: App): void {
     scheme: 'bearer',
     description: 'An operator token: muster_op_<id>_<secret>',
   })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'certificate', {
+    type: 'mutualTLS',
+    description: 'The certificate of a device, a service or a server',
+  })
   app.doc31('/openapi.json', {
     openapi: '3.1.0',
     info: {

@@ -1,5 +1,5 @@
 import { MusterError } from '@muster/contracts'
-import { claimKeys, claims, devices, type Tx } from '@muster/db'
+import { certificates, claimKeys, claims, devices, type Tx } from '@muster/db'
 import { and, eq, ne, or, sql } from 'drizzle-orm'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
@@ -29,7 +29,7 @@ export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey
   const found = await tx
     .select()
     .from(devices)
-    .where(or(isDevice(target), holdsKey))
+    .where(or(isDevice(target), holdsKey, awaitsKey(tx, keyFingerprint)))
     .for('update')
   const existing = found.find(({ fleet, id }) => fleet === target.fleet && id === target.id)
   const isHolder = existing?.keyFingerprint === keyFingerprint && existing.state !== 'retired'
@@ -52,6 +52,14 @@ export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey
     .insert(claimKeys)
     .values({ claim: claim.id, keyFingerprint, fleet: target.fleet, device: target.id, boundAt: at })
   return { device, known: isHolder }
+}
+
+/** The device, if any, that has renewed to the key and not used it yet. */
+function awaitsKey(tx: Tx, keyFingerprint: string) {
+  const waits = and(eq(certificates.keyFingerprint, keyFingerprint), eq(certificates.state, 'pending'))
+  const fleet = tx.select({ fleet: certificates.fleet }).from(certificates).where(waits)
+  const device = tx.select({ device: certificates.device }).from(certificates).where(waits)
+  return and(eq(devices.fleet, fleet), eq(devices.id, device))
 }
 
 function requireUsable(claim: ClaimRow, now: Date): void {

@@ -1,3 +1,4 @@
+import type { Fleet } from '@muster/contracts'
 import { fleets } from '@muster/db'
 import { asc, gt } from 'drizzle-orm'
 import { z } from 'zod'
@@ -12,10 +13,10 @@ export async function listFleets({ db }: Pick<Context, 'db'>, page: { limit: num
     .where(after && gt(fleets.name, after[0]))
     .orderBy(asc(fleets.name))
     .limit(page.limit + 1)
-  return toPage(
-    rows,
-    page.limit,
-    (row) => ({ ...row, createdAt: row.createdAt.toISOString() }),
-    (row) => [row.name],
-  )
+  return toPage(rows, page.limit, presentFleet, (row) => [row.name])
 }
+
+export const presentFleet = (row: typeof fleets.$inferSelect): Fleet => ({
+  ...row,
+  createdAt: row.createdAt.toISOString(),
+})

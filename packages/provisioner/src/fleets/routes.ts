@@ -1,10 +1,11 @@
-import { createRoute } from '@hono/zod-openapi'
-import { CreateFleetRequest, Fleet, PageQuery, pageOf } from '@muster/contracts'
+import { createRoute, z } from '@hono/zod-openapi'
+import { CreateFleetRequest, Fleet, Name, PageQuery, pageOf, UpdateFleetRequest } from '@muster/contracts'
 import type { Deps } from '../context.ts'
 import { type App, contextOf } from '../http/env.ts'
 import { answer, jsonBody, operator, refused } from '../http/responses.ts'
 import { createFleet } from './create.ts'
 import { listFleets } from './list.ts'
+import { updateFleet } from './update.ts'
 
 const tags = ['fleets']
 
@@ -28,7 +29,21 @@ const create = createRoute({
   responses: { 201: answer('created', Fleet), ...refused },
 })
 
+const update = createRoute({
+  method: 'patch',
+  path: '/v1/fleets/{name}',
+  operationId: 'updateFleet',
+  description: 'How long after its end a certificate of the fleet may still renew, and nothing else.',
+  tags,
+  security: operator,
+  request: { params: z.object({ name: Name }), ...jsonBody(UpdateFleetRequest) },
+  responses: { 200: answer('the fleet', Fleet), ...refused },
+})
+
 export function addFleetRoutes(app: App, deps: Deps): void {
   app.openapi(list, async (c) => c.json(await listFleets(deps, c.req.valid('query')), 200))
   app.openapi(create, async (c) => c.json(await createFleet(contextOf(c, deps), c.req.valid('json')), 201))
+  app.openapi(update, async (c) =>
+    c.json(await updateFleet(contextOf(c, deps), c.req.valid('param').name, c.req.valid('json')), 200),
+  )
 }

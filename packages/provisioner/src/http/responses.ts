@@ -13,4 +13,7 @@ export const refused = {
 export const jsonBody = <Schema extends z.ZodType>(schema: Schema) =>
   ({ body: { required: true, content: { 'application/json': { schema } } } }) as const
 
+/** Mutual TLS with a certificate that the registry has issued. */
+export const certificateHolder = [{ certificate: [] }]
+
 export const operator = [{ operator: [] }]
