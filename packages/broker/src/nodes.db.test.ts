@@ -19,3 +19,16 @@ test('a node that cannot renew its lease closes everything and admits nobody, un
   expect(await ready()).toBe(200)
   await again.endAsync()
 })
+
+test('while the registry cannot be asked nobody new is let in, and who is in stays', async () => {
+  await using muster = await startTestBroker()
+  const [held, late] = [await muster.addDevice('in'), await muster.addDevice('late')]
+  const client = await muster.connect(held)
+  await muster.asSuperuser('revoke select on policies from muster_broker')
+  await expect(muster.connect(late)).rejects.toMatchObject({ code: 3 })
+  await client.publishAsync('fleets/default/devices/in/telemetry', 'x', { qos: 1 })
+  await muster.asSuperuser('grant select on policies to muster_broker')
+  const again = await muster.connect(late)
+  await vi.waitFor(async () => expect(await muster.refusals('late')).toEqual(['unavailable']))
+  await Promise.all([client.endAsync(), again.endAsync()])
+})
