@@ -8,12 +8,15 @@ import { addClaimRoutes } from './claims/routes.ts'
 import type { Deps } from './context.ts'
 import { addDeviceRoutes } from './devices/routes.ts'
 import { addDocumentation } from './documentation/routes.ts'
+import { limitEnrolment } from './enrolment/enrol-within-limits.ts'
 import { addEnrolmentRoutes } from './enrolment/routes.ts'
+import { addEstRoutes } from './est/routes.ts'
 import { addFleetRoutes } from './fleets/routes.ts'
 import { addReadiness } from './health/routes.ts'
 import { type App, type AppEnv, contextOf } from './http/env.ts'
 import { createNotFoundHandler } from './http/not-found.ts'
 import { logRequests } from './http/request-log.ts'
+import { addIssuerRoutes } from './issuers/routes.ts'
 import { authenticateOperator } from './operators/authenticate.ts'
 import { addPolicyRoutes } from './policies/routes.ts'
 import { createErrorHandler, InvalidRequest } from './problem.ts'
@@ -38,8 +41,11 @@ export function createApp(deps: Deps): App {
   app.onError(handleError)
   app.notFound(createNotFoundHandler(app, handleError))
   app.use('/v1/*', requireOperator(deps), limitBody)
+  app.use('/.well-known/est/*', limitBody)
 
-  addEnrolmentRoutes(app, deps)
+  const enrol = limitEnrolment()
+  addEnrolmentRoutes(app, deps, enrol)
+  addEstRoutes(app, deps, enrol)
   addRenewalRoutes(app, deps)
   addClaimRoutes(app, deps)
   addDeviceRoutes(app, deps)
@@ -47,6 +53,7 @@ export function createApp(deps: Deps): App {
   addPolicyRoutes(app, deps)
   addFleetRoutes(app, deps)
   addRenewalWindowRoutes(app, deps)
+  addIssuerRoutes(app, deps)
   addAuditRoutes(app, deps)
   addReadiness(app, deps)
   addDocumentation(app)

@@ -9,6 +9,7 @@ import { Instant } from './paging.ts'
 export const Certificate = z
   .object({
     serial: z.string(),
+    fleet: Name,
     device: Name,
     issuer: z.string(),
     fingerprint: z.string(),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { issuerStates } from '../certificate-state.ts'
 import { Name } from '../identity.ts'
+import { Duration } from '../units.ts'
 import { Instant } from './paging.ts'
 
 export const Issuer = z
@@ -13,13 +14,26 @@ export const Issuer = z
     createdAt: Instant,
     certificates: z.int().describe('active and pending certificates that it has issued and that have not expired'),
     trustedBy: z.array(z.object({ node: z.string(), at: Instant })),
+    confirmedBy: z.int().describe('devices that have said they trust it; roots only'),
     missing: z.array(z.string()).describe('broker nodes that have not said yet that they trust it'),
   })
   .meta({ id: 'Issuer' })
 export type Issuer = z.infer<typeof Issuer>
 
-export const PrepareIssuerRequest = z.strictObject({ name: Name }).meta({ id: 'PrepareIssuerRequest' })
+export const PrepareIssuerRequest = z
+  .strictObject({
+    name: Name,
+    kind: z.enum(['issuing', 'root']).default('issuing').describe('a root comes with its cross certificate'),
+  })
+  .meta({ id: 'PrepareIssuerRequest' })
 export type PrepareIssuerRequest = z.infer<typeof PrepareIssuerRequest>
+
+export const ActivateIssuerRequest = z
+  .strictObject({
+    renewWithin: Duration.optional().describe('until when certificates of the issuer before are to be renewed'),
+  })
+  .meta({ id: 'ActivateIssuerRequest' })
+export type ActivateIssuerRequest = z.infer<typeof ActivateIssuerRequest>
 
 export const RetireIssuerRequest = z
   .strictObject({ force: z.boolean().default(false).describe('also while certificates depend on it: they die') })

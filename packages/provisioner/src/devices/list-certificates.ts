@@ -1,7 +1,7 @@
-import type { Certificate } from '@muster/contracts'
 import { certificates } from '@muster/db'
 import { and, desc, eq, sql } from 'drizzle-orm'
 import { z } from 'zod'
+import { presentCertificate } from '../certificates/present.ts'
 import type { Context } from '../context.ts'
 import { decodeCursor, toPage } from '../http/paging.ts'
 import { findDevice } from './find.ts'
@@ -29,19 +29,4 @@ export async function listCertificates(
     .orderBy(desc(certificates.notBefore), desc(certificates.serial))
     .limit(page.limit + 1)
   return toPage(rows, page.limit, presentCertificate, (row) => [row.notBefore.toISOString(), row.serial])
-}
-
-function presentCertificate(row: typeof certificates.$inferSelect): Certificate {
-  const { serial, device, issuer, fingerprint, state, revocationReason } = row
-  return {
-    serial,
-    device,
-    issuer,
-    fingerprint,
-    state,
-    notBefore: row.notBefore.toISOString(),
-    notAfter: row.notAfter.toISOString(),
-    revokedAt: row.revokedAt?.toISOString() ?? null,
-    revocationReason,
-  }
 }
