@@ -17,7 +17,7 @@ export async function startDemo(up: UpContext, api: Api, devices: number): Promi
   const store = join(up.data, 'demo')
   await mkdir(store, { recursive: true, mode: 0o700 })
   const report = createDemoReport(up, devices)
-  const env = async () => {
+  const lateEnv = async () => {
     const claimFile = join(store, 'claim')
     const request = { group, uses: devices, expiresIn: '1h', label: `muster up --demo ${devices}` }
     await replaceSecretFile(claimFile, (await api.post('/v1/claims', request, CreatedClaim)).claim)
@@ -29,7 +29,8 @@ export async function startDemo(up: UpContext, api: Api, devices: number): Promi
   opened.use(
     await keepProcess(up, {
       name: 'device-sim',
-      env,
+      env: {},
+      lateEnv,
       onStart: ({ child }) => child.on('message', (event: FleetEvent) => report.add(event)),
     }),
   )

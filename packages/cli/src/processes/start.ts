@@ -15,10 +15,14 @@ export interface RunningProcess extends AsyncDisposable {
   readonly pid: number
   readonly child: ChildProcess
   readonly exited: Promise<Exit>
+  /** Rejects where the rest of its environment is not to be had. */
+  readonly released: Promise<void>
 }
 
 export interface StartOptions {
   env: Readonly<Record<string, string | undefined>>
+  /** The part of the environment that is not known yet; until it is, the process loads its modules. */
+  lateEnv?: (() => Promise<Record<string, string>>) | undefined
   args?: readonly string[]
   /** `inherit` for the foreground; otherwise its lines go to `onLine`. */
   output: 'inherit' | ((line: string) => void)
@@ -34,9 +38,10 @@ export function entryOf(name: ProcessName): string {
  * Starts a process that ends with us: it notices the end of its IPC channel, even when we are killed.
  * It has a process group of its own, so that a Ctrl-C in the terminal reaches us alone and we stop things in order.
  */
-export function startProcess(name: ProcessName, { env, args = [], output }: StartOptions): RunningProcess {
+export function startProcess(name: ProcessName, { env, lateEnv, args = [], output }: StartOptions): RunningProcess {
   const stream = output === 'inherit' ? 'inherit' : 'pipe'
-  const child = spawn(process.execPath, [entryOf(name), ...args], {
+  const held = lateEnv ? ['--import', new URL('hold.ts', import.meta.url).href] : []
+  const child = spawn(process.execPath, [...held, entryOf(name), ...args], {
     env,
     stdio: ['ignore', stream, stream, 'ipc'],
     detached: true,
@@ -46,7 +51,16 @@ export function startProcess(name: ProcessName, { env, args = [], output }: Star
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', () => resolve({ code: null, signal: null }))
   })
-  return { pid: child.pid ?? 0, child, exited, [Symbol.asyncDispose]: () => stop(child, exited) }
+  const released = lateEnv?.().then((rest) => {
+    if (child.connected) child.send(rest)
+  })
+  return {
+    pid: child.pid ?? 0,
+    child,
+    exited,
+    released: released ?? Promise.resolve(),
+    [Symbol.asyncDispose]: () => stop(child, exited),
+  }
 }
 
 async function stop(child: ChildProcess, exited: Promise<Exit>): Promise<void> {

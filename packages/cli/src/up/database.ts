@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { type DbRole, migrateDb, openEmbeddedPostgres } from '@muster/db'
+import type { DbRole } from '@muster/db'
+import { openEmbeddedPostgres } from '@muster/db/embedded'
 import type { UpContext } from './context.ts'
 import { keepRunning } from './keep-running.ts'
 
@@ -9,9 +10,11 @@ export interface RunningDatabase extends AsyncDisposable {
 
 /** The database that the environment names, or a PostgreSQL of our own that is started again when it ends. */
 export async function openDatabase(up: UpContext): Promise<RunningDatabase> {
+  // Takes as long to load as PostgreSQL to start.
+  const loading = import('@muster/db')
   const external = up.cli.config.databaseUrl
   if (external !== undefined) {
-    await migrateDb(external)
+    await (await loading).migrateDb(external)
     return { url: () => external, [Symbol.asyncDispose]: async () => undefined }
   }
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`
@@ -24,7 +27,7 @@ export async function openDatabase(up: UpContext): Promise<RunningDatabase> {
   })
   await using opened = new AsyncDisposableStack()
   opened.use(kept)
-  await migrateDb(kept.current.url('muster_owner'))
+  await (await loading).migrateDb(kept.current.url('muster_owner'))
   const held = opened.move()
   return { url: (role) => kept.current.url(role), [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

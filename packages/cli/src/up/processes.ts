@@ -9,8 +9,9 @@ import { waitUntilReady } from './ready.ts'
 
 export interface ProcessPlan {
   name: ProcessName
-  /** Asked for at every start. */
-  env: () => Promise<Record<string, string | undefined>> | Record<string, string | undefined>
+  env: Record<string, string | undefined>
+  /** What must have happened before it can start; asked for at every start. */
+  lateEnv: () => Promise<Record<string, string>>
   /** Where it says that it is ready; without, it is ready when it runs. */
   readyPort?: number
   onStart?: (running: RunningProcess) => void
@@ -49,27 +50,36 @@ async function openProcess(
     const shown = summary && mayShow(summary.startsWith(`${name}: `) ? summary : `${name}: ${summary}`)
     if (shown) up.screen.line(shown)
   }
-  const env = { ...up.cli.env, MUSTER_DATA: up.data, ...(await plan.env()) }
-  const running = startProcess(name, { env, output })
+  const env = { ...up.cli.env, MUSTER_DATA: up.data, ...plan.env }
+  const running = startProcess(name, { env, lateEnv: plan.lateEnv, output })
   up.children.add(running.child)
   void running.exited.then(() => up.children.delete(running.child))
   plan.onStart?.(running)
   const slow = setTimeout(() => up.screen.line(`still waiting for ${name}; its log is ${log.path}`), slowStartMs)
-  const watched = new AbortController()
+  const failed = new AbortController()
+  const ended = running.exited.then((exit) => {
+    throw new CliError(`${name} ${describeExit(exit)} before it was ready`, { hint: `its log is ${log.path}` })
+  })
   try {
-    const failed = running.exited.then((exit) => {
-      watched.abort()
-      throw new CliError(`${name} ${describeExit(exit)} before it was ready`, { hint: `its log is ${log.path}` })
-    })
-    const ready =
-      readyPort === undefined ? undefined : waitUntilReady(readyPort, AbortSignal.any([signal, watched.signal]))
-    await Promise.race([failed, ready])
-    failed.catch(() => undefined)
+    const ready = async () => {
+      await running.released
+      if (readyPort !== undefined) await waitUntilReady(readyPort, AbortSignal.any([signal, failed.signal]))
+    }
+    await Promise.race([ended, ready(), aborted(signal)])
     return running
   } catch (error) {
+    failed.abort()
     await running[Symbol.asyncDispose]()
     throw error
   } finally {
     clearTimeout(slow)
+    ended.catch(() => undefined)
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }

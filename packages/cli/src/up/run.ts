@@ -29,61 +29,74 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   try {
     openDataDirectory(data)
     await requireFreePorts(listListeners(cli.config))
-    screen.status('starting PostgreSQL')
-    await using database = await openDatabase(up)
-    screen.status('starting provisioner and broker')
-    await using platform = await startPlatform(up, database)
+    screen.status('starting')
+    await using _platform = await startPlatform(up)
     screen.status('')
     screen.line(describeReady(up, performance.now() - startedAt))
     using api = openApi(await loadAddress(up))
     await using _demo = options.demo === undefined ? undefined : await startDemo(up, api, options.demo)
     await ended(stop.signal)
     screen.line('stopping')
-    void platform
   } catch (error) {
     if (!stop.signal.aborted) throw error
   }
   screen.line('stopped')
 }
 
-/** The provisioner first, because a new broker enrols with it; where the broker has its claim, both at once. */
-async function startPlatform(up: UpContext, database: RunningDatabase): Promise<AsyncDisposable> {
-  const root = await readRoot(up.data)
-  const claim = root && (await findBrokerClaim(up.data, up.cli.config.broker, fingerprint(root)))
+/**
+ * PostgreSQL, provisioner and broker, all at once; each waits for what it needs: the provisioner for the database,
+ * a broker for both, and a new broker for its claim as well.
+ */
+async function startPlatform(whole: UpContext): Promise<AsyncDisposable> {
+  const failed = new AbortController()
+  const up = { ...whole, signal: AbortSignal.any([whole.signal, failed.signal]) }
+  const database = openDatabase(up)
+  const provisioner = keepProvisioner(up, database)
+  const broker = keepBroker(up, database, obtainBrokerClaim(up, provisioner))
+  const parts = [database, provisioner, broker]
+  for (const part of parts) part.catch((error) => failed.abort(error))
   await using opened = new AsyncDisposableStack()
-  const provisioner = keepProvisioner(up, database).then((kept) => opened.use(kept))
-  if (claim) {
-    const broker = keepBroker(up, database, claim)
-    const [, second] = await Promise.allSettled([provisioner, broker])
-    await provisioner
-    if (second.status === 'fulfilled') opened.use(second.value)
-    await broker
-    return opened.move()
-  }
+  for (const part of await Promise.allSettled(parts)) if (part.status === 'fulfilled') opened.use(part.value)
+  failed.signal.throwIfAborted()
+  return opened.move()
+}
+
+function keepProvisioner(up: UpContext, database: Promise<RunningDatabase>): Promise<AsyncDisposable> {
+  return keepProcess(up, {
+    name: 'provisioner',
+    env: sharedEnv(up),
+    lateEnv: async () => ({ MUSTER_DATABASE_URL: (await database).url('muster_provisioner') }),
+    readyPort: up.cli.config.ports.provisionerMetrics,
+  })
+}
+
+function keepBroker(
+  up: UpContext,
+  database: Promise<RunningDatabase>,
+  claimFile: Promise<string>,
+): Promise<AsyncDisposable> {
+  const { ports, broker } = up.cli.config
+  return keepProcess(up, {
+    name: 'broker',
+    env: { ...sharedEnv(up), MUSTER_API_URL: localApiUrl(up.cli.config), MUSTER_NODE: broker },
+    lateEnv: async () => ({
+      MUSTER_CLAIM_FILE: await claimFile,
+      MUSTER_DATABASE_URL: (await database).url('muster_broker'),
+    }),
+    readyPort: ports.brokerMetrics,
+  })
+}
+
+async function obtainBrokerClaim(up: UpContext, provisioner: Promise<unknown>): Promise<string> {
+  const { broker } = up.cli.config
+  const root = await readRoot(up.data)
+  const existing = root && (await findBrokerClaim(up.data, broker, fingerprint(root)))
+  if (existing) return existing
   await provisioner
   const made = await readRoot(up.data)
   if (!root && made) up.screen.line(`made a CA: root ${fingerprint(made)}`)
   using api = openApi(await loadAddress(up))
-  opened.use(await keepBroker(up, database, await ensureBrokerClaim(api, up.data, up.cli.config.broker)))
-  return opened.move()
-}
-
-function keepProvisioner(up: UpContext, database: RunningDatabase): Promise<AsyncDisposable> {
-  const { ports } = up.cli.config
-  const env = () => ({ ...sharedEnv(up), MUSTER_DATABASE_URL: database.url('muster_provisioner') })
-  return keepProcess(up, { name: 'provisioner', env, readyPort: ports.provisionerMetrics })
-}
-
-function keepBroker(up: UpContext, database: RunningDatabase, claimFile: string): Promise<AsyncDisposable> {
-  const { ports, broker } = up.cli.config
-  const env = () => ({
-    ...sharedEnv(up),
-    MUSTER_DATABASE_URL: database.url('muster_broker'),
-    MUSTER_API_URL: localApiUrl(up.cli.config),
-    MUSTER_NODE: broker,
-    MUSTER_CLAIM_FILE: claimFile,
-  })
-  return keepProcess(up, { name: 'broker', env, readyPort: ports.brokerMetrics })
+  return ensureBrokerClaim(api, up.data, broker)
 }
 
 function sharedEnv({ cli: { config } }: UpContext) {
@@ -98,6 +111,7 @@ function sharedEnv({ cli: { config } }: UpContext) {
     MUSTER_BROKER_METRICS_PORT: String(ports.brokerMetrics),
     MUSTER_LOG_LEVEL: logLevel,
     MUSTER_DATABASE_URL_FILE: undefined,
+    MUSTER_CLAIM: undefined,
   }
 }
 
