@@ -54,6 +54,11 @@ export function addDocumentation(app: App): void {
     scheme: 'bearer',
     description: 'An operator token: muster_op_<id>_<secret>',
   })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'claim', {
+    type: 'http',
+    scheme: 'basic',
+    description: 'The id of the device, or nothing; its claim is the password',
+  })
   app.openAPIRegistry.registerComponent('securitySchemes', 'certificate', {
     type: 'mutualTLS',
     description: 'The certificate of a device, a service or a server',

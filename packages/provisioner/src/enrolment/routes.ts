@@ -1,15 +1,13 @@
 import { createRoute } from '@hono/zod-openapi'
-import { Bootstrap, Enrolment, EnrolRequest, MusterError, PendingEnrolment } from '@muster/contracts'
+import { Bootstrap, Enrolment, EnrolRequest, PendingEnrolment } from '@muster/contracts'
 import { certificateFingerprint, encodePem } from '@muster/pki'
 import type { Deps } from '../context.ts'
 import { readAddress } from '../http/address.ts'
 import { type App, contextOf } from '../http/env.ts'
 import { answer, jsonBody, refused } from '../http/responses.ts'
-import { enrolDevice } from './enrol.ts'
-import { createEnrolLimits } from './limits.ts'
+import { type LimitedEnrol, pendingRetrySeconds } from './enrol-within-limits.ts'
 
 const tags = ['enrolment']
-const pendingRetrySeconds = 30
 
 const bootstrap = createRoute({
   method: 'get',
@@ -35,9 +33,7 @@ const enrol = createRoute({
   },
 })
 
-export function addEnrolmentRoutes(app: App, deps: Deps): void {
-  const limits = createEnrolLimits()
-
+export function addEnrolmentRoutes(app: App, deps: Deps, enrolWithinLimits: LimitedEnrol): void {
   app.openapi(bootstrap, (c) => {
     const { roots, anchor } = deps.issuers
     const trusted = roots.map(({ raw }) => encodePem('CERTIFICATE', raw)).join('')
@@ -48,13 +44,8 @@ export function addEnrolmentRoutes(app: App, deps: Deps): void {
   app.openapi(enrol, async (c) => {
     const request = c.req.valid('json')
     const address = readAddress(c)
-    await limits.require(address, request.claim)
-    const outcome = await enrolDevice(contextOf(c, deps), { ...request, address }).catch(async (error) => {
-      if (isRefusal(error)) await limits.countRefusal(address, request.claim)
-      throw error
-    })
+    const outcome = await enrolWithinLimits(contextOf(c, deps), { ...request, address })
     c.header('Cache-Control', 'no-store')
-    deps.metrics.enrolments.inc({ result: outcome.result })
     if (outcome.result === 'pending') {
       c.header('Retry-After', String(pendingRetrySeconds))
       return c.json({ status: 'pending' as const, retryAfter: pendingRetrySeconds }, 202)
@@ -67,5 +58,3 @@ export function addEnrolmentRoutes(app: App, deps: Deps): void {
     return c.json(outcome.enrolment, 201)
   })
 }
-
-const isRefusal = (error: unknown) => error instanceof MusterError && !['unavailable', 'internal'].includes(error.code)

@@ -16,4 +16,7 @@ export const jsonBody = <Schema extends z.ZodType>(schema: Schema) =>
 /** Mutual TLS with a certificate that the registry has issued. */
 export const certificateHolder = [{ certificate: [] }]
 
+/** HTTP Basic: a device's id and its claim. */
+export const claimHolder = [{ claim: [] }]
+
 export const operator = [{ operator: [] }]

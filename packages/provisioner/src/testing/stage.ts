@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { CreateClaimRequest } from '@muster/contracts'
 import { CreateClaimRequest as CreateClaimSchema } from '@muster/contracts'
 import { audit, type Db, fleets, openDb, operatorTokens } from '@muster/db'
@@ -33,6 +34,14 @@ export interface Stage extends AsyncDisposable {
   enrolled(id: string, key?: number): Promise<void>
   audited(subject: string): Promise<{ actor: string; action: string; detail: Record<string, unknown> }[]>
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+  /** As a TLS peer that has shown this certificate and holds its key. */
+  callWith(
+    certificate: X509Certificate | undefined,
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Response>
 }
 
 const start = new Date('2026-03-01T12:00:00Z')
@@ -93,19 +102,20 @@ export async function openStage(): Promise<Stage> {
         .from(audit)
         .where(eq(audit.subject, subject))
         .orderBy(asc(audit.seq)),
-    call: async (method, path, body, headers = {}) =>
+    call: (method, path, body, headers = {}) =>
+      stage.callWith(undefined, method, path, body, { authorization: `Bearer ${stage.token}`, ...headers }),
+    callWith: async (certificate, method, path, body, headers = {}) =>
       app.request(
         path,
         {
           method,
           headers: {
-            authorization: `Bearer ${stage.token}`,
             ...(body === undefined ? {} : { 'content-type': 'application/json' }),
             ...headers,
           },
           ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         },
-        { incoming: { socket: { remoteAddress: peer } } },
+        { incoming: { socket: { remoteAddress: peer, getPeerX509Certificate: () => certificate } } },
       ),
     async [Symbol.asyncDispose]() {
       await owner[Symbol.asyncDispose]()
