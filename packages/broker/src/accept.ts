@@ -1,15 +1,16 @@
 import type { TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
 import { judge } from './admission/judge.ts'
-import { type Peer, type PeerRefusal, readPeer } from './admission/peer.ts'
+import { type Peer, readPeer } from './admission/peer.ts'
 import type { Registry } from './admission/registry.ts'
 import type { Limits } from './limits.ts'
 import { requireClientId, requireWellFormedConnect, requireWill } from './mqtt/connect-rules.ts'
 import { readConnect } from './mqtt/read-connect.ts'
-import { refuse } from './mqtt/refuse.ts'
+import { answer } from './mqtt/refuse.ts'
 import type { Observer } from './observer.ts'
 import { Session } from './sessions/session.ts'
 import type { Sessions } from './sessions/sessions.ts'
+import { createTurnAway } from './turn-away.ts'
 
 export interface AcceptOptions {
   limits: Limits
@@ -30,6 +31,7 @@ type IConnectPacket = NonNullable<Awaited<ReturnType<typeof readConnect>>>
 /** Decides on one connection after its TLS handshake; see docs/revocation.md for why in this order. */
 export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Promise<void> {
   const { limits, registry, sessions, now, observer } = options
+  const turnAway = createTurnAway({ limits, observer })
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
   async function admit(session: Session, packet: IConnectPacket): Promise<void> {
@@ -79,35 +81,12 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
     }
   }
 
-  let strangers = 0
-
-  /** No identity, or one that nothing vouches for: an answer if it can be had for little. */
-  async function turnAway(socket: TLSSocket, { refusal, named }: PeerRefusal, address: string): Promise<void> {
-    observer.refused(refusal, named, address)
-    if (strangers >= limits.strangers) return void socket.destroy()
-    strangers += 1
-    try {
-      const packet = await readConnect(socket, { maxBytes: limits.strangerBytes, timeoutMs: limits.strangerMs })
-      answer(socket, refusal, packet)
-    } catch {
-      socket.destroy()
-    } finally {
-      strangers -= 1
-    }
-  }
-
-  return function accept(socket) {
+  return async function accept(socket) {
     // Step 1: whose certificate it is.
     const reading = readPeer(socket, options.trustDomain)
     const address = readAddress(socket)
     return 'peer' in reading ? letIn(socket, reading.peer, address) : turnAway(socket, reading, address)
   }
-}
-
-/** Who breaks the protocol is not answered in it. [MQTT-4.13.1-1] */
-function answer(socket: TLSSocket, refusal: MusterError, packet: IConnectPacket | undefined): void {
-  if (packet && refusal.code !== 'packet-malformed') refuse(socket, refusal, packet.protocolVersion ?? 4)
-  else socket.destroy()
 }
 
 export function readAddress(socket: { remoteAddress?: string | undefined }): string {

@@ -7,7 +7,7 @@ import { createActOnChanges } from './changes/act-on-changes.ts'
 import { openChanges } from './changes/changes.ts'
 import { recheckSessions } from './changes/recheck-sessions.ts'
 import { openHealth } from './health.ts'
-import { loadIntermediates, watchIntermediates } from './issuers.ts'
+import { loadTrust, type Trust, watchTrust } from './issuers.ts'
 import type { Limits } from './limits.ts'
 import { listen } from './listener.ts'
 import { createMetrics } from './metrics.ts'
@@ -68,11 +68,12 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
 
   const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: this node has lost the registry')
   const lease = opening.use(await openNodeLease({ db, node, leaseMs: limits.leaseMs, onLost, onError }))
+  const recheck = () => recheckSessions({ registry, sessions, now, onRemoved: observer.removed })
   const changes = opening.use(
     await openChanges({
       url: settings.databaseUrl,
       act: createActOnChanges({ db, node, sessions, now, onDone: observer.changed }),
-      recheck: () => recheckSessions({ registry, sessions, now, onRemoved: observer.removed }),
+      recheck,
       onError,
       pollMs: limits.pollMs,
     }),
@@ -92,10 +93,18 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   })
   const { certificate: cert, roots } = credentials
   const key = credentials.key.export({ type: 'pkcs8', format: 'pem' })
-  const trust = async () => ({ key, cert, ca: [roots, ...(await loadIntermediates(db))] })
+  const load = () => loadTrust(db, roots)
+  const trust = await load()
   const { host, mqttPort: port } = settings
-  const listener = opening.use(await listen({ host, port, limits, credentials: await trust(), accept, observer }))
-  opening.use(watchIntermediates({ db, onChange: async () => listener.setCredentials(await trust()), onError }))
+  const listener = opening.use(
+    await listen({ host, port, limits, credentials: { key, cert, ca: trust.ca }, accept, observer }),
+  )
+  const apply = async ({ ca }: Trust) => {
+    listener.setCredentials({ key, cert, ca })
+    await recheck()
+  }
+  const watch = { db, node, url: settings.databaseUrl, pollMs: limits.pollMs, trust, load, apply, now, onError }
+  opening.use(watchTrust(watch))
   ready = true
 
   const opened = opening.move()

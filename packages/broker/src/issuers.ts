@@ -1,37 +1,95 @@
 import { X509Certificate } from 'node:crypto'
-import { type Db, issuers } from '@muster/db'
-import { ne, sql } from 'drizzle-orm'
+import { issuersChannel } from '@muster/contracts'
+import { type Db, issuers, issuerTrust, listenTo } from '@muster/db'
+import { asc } from 'drizzle-orm'
 import { repeat } from './repeat.ts'
 
-/** The issuing CAs in use, PEM: what lets a client present its own certificate alone. The root is not among them: it is pinned. */
-export async function loadIntermediates(db: Db): Promise<string[]> {
-  const rows = await db
-    .select({ der: issuers.der })
-    .from(issuers)
-    .where(ne(issuers.state, 'retired'))
-    .orderBy(issuers.name)
-  return rows
-    .map(({ der }) => new X509Certificate(der))
-    .filter((certificate) => certificate.subject !== certificate.issuer)
-    .map((certificate) => certificate.toString())
+export interface Trust {
+  /** PEM: roots, and the CAs below them, which let a client present its own certificate alone. */
+  ca: string[]
+  /** Names of the issuers whose certificates are good with it. */
+  names: string[]
+  /** Differs whenever an issuer has come, gone or changed. */
+  version: string
 }
 
-/** Notices an issuing CA that has come or gone; `loadIntermediates` has been called before. */
-export function watchIntermediates(options: {
+const pemBlocks = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** What the registry's issuers are worth to somebody who has pinned `pinnedRoots` (PEM). */
+export async function loadTrust(db: Db, pinnedRoots: string): Promise<Trust> {
+  const rows = await db.select().from(issuers).orderBy(asc(issuers.createdAt), asc(issuers.name))
+  const all = rows.map((row) => ({ ...row, certificate: new X509Certificate(row.der) }))
+  const live = all.filter(({ state }) => state !== 'retired')
+  const retired = all.filter(({ state }) => state === 'retired')
+
+  // A root that is not pinned is believed when one that is has certified its key, be it retired since.
+  const pinned = (pinnedRoots.match(pemBlocks) ?? []).map((pem) => new X509Certificate(pem))
+  const proof = growTrust(pinned, all)
+  const isBelieved = ({ publicKey }: X509Certificate) => proof.some((known) => known.publicKey.equals(publicKey))
+  const known = live.filter(({ kind, certificate }) => kind === 'root' && isBelieved(certificate))
+  const isGone = ({ raw }: X509Certificate) => retired.some(({ certificate }) => certificate.raw.equals(raw))
+  const roots = [...pinned.filter((root) => !isGone(root)), ...known.map(({ certificate }) => certificate)]
+
+  const trusted = growTrust(roots, live)
+  const named = live.filter(({ certificate }) => trusted.some(({ raw }) => raw.equals(certificate.raw)))
+  return {
+    ca: [...new Set(trusted.map((certificate) => certificate.toString()))],
+    names: named.map(({ name }) => name),
+    version: rows.map(({ fingerprint, state }) => `${fingerprint} ${state}`).join(),
+  }
+}
+
+/** The anchors, and whatever leads to them. */
+function growTrust(anchors: readonly X509Certificate[], candidates: readonly { certificate: X509Certificate }[]) {
+  const trusted = [...anchors]
+  for (const above of trusted)
+    for (const { certificate } of candidates)
+      if (!trusted.includes(certificate) && certificate.checkIssued(above) && certificate.verify(above.publicKey))
+        trusted.push(certificate)
+  return trusted
+}
+
+/** Follows the issuers of the registry, and says so there once `apply` has put them to use. */
+export function watchTrust(options: {
   db: Db
-  onChange(): Promise<void>
+  node: string
+  url: string
+  pollMs: number
+  /** Already in use. */
+  trust: Trust
+  load(): Promise<Trust>
+  apply(trust: Trust): Promise<void>
+  now(): Date
   onError(error: unknown): void
 }): AsyncDisposable {
-  const { db, onChange, onError } = options
-  let known: string | undefined
+  const { db, node, url, pollMs, load, apply, now, onError } = options
+  let used = options.trust
+  let told = false
+
   async function look() {
-    const { rows } = await db.execute<{ names: string }>(
-      sql`select coalesce(string_agg(fingerprint, ' ' order by name), '') as names
-        from issuers where state <> 'retired'`,
-    )
-    const found = rows[0]?.names
-    if (known !== undefined && found !== known) await onChange()
-    known = found
+    const found = await load()
+    if (found.version !== used.version) {
+      await apply(found)
+      used = found
+      told = false
+    }
+    if (told) return
+    const at = now()
+    const rows = used.names.map((issuer) => ({ issuer, node, at }))
+    if (rows.length > 0) await db.insert(issuerTrust).values(rows).onConflictDoNothing()
+    told = true
   }
-  return repeat(look, { everyMs: 60_000, onError })
+
+  const poll = repeat(look, { everyMs: pollMs, onError })
+  const hurry = () => poll.hurry()
+  const listening = listenTo({
+    ...{ url, channels: [issuersChannel], applicationName: 'muster_broker issuers' },
+    ...{ onListening: hurry, onNotification: hurry, onError },
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      await listening[Symbol.asyncDispose]()
+      await poll[Symbol.asyncDispose]()
+    },
+  }
 }

@@ -19,6 +19,7 @@ const row: RegistryRow = {
   device: 'd-1',
   profile: 'device',
   deviceState: 'active',
+  issuerState: 'active',
   policy: 'device',
   document: null,
 }

@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   findPreset,
   type Identity,
+  type IssuerState,
   MusterError,
   Policy,
   type ProfileName,
@@ -21,6 +22,7 @@ export interface RegistryRow {
   device: string
   profile: ProfileName
   deviceState: DeviceState
+  issuerState: IssuerState | null
   policy: string
   /** The fleet's own policy of that name, if it has one. */
   document: unknown
@@ -59,6 +61,7 @@ export function judge(peer: Peer, row: RegistryRow | undefined, now: Date): Admi
   if (row.deviceState !== 'active') throw refuse(stateCodes[row.deviceState], `the device is ${row.deviceState}`)
   if (row.certificateState !== 'active')
     throw refuse('certificate-revoked', `the certificate is ${row.certificateState}`)
+  if (row.issuerState === 'retired') throw refuse('certificate-untrusted', 'its issuer is retired')
   return { identity: { ...identity, serial }, policy: compilePolicy(readPolicy(row), { ...identity, serial }) }
 }
 

@@ -17,13 +17,14 @@ export interface Registry {
 
 const text = `
   select c.serial, c.fingerprint, c.state as "certificateState", d.fleet, d.id as device, d.profile,
-    d.state as "deviceState", d.policy, p.document,
+    d.state as "deviceState", i.state as "issuerState", d.policy, p.document,
     exists (
       select from changes x where x.fleet = d.fleet and x.device = d.id
         and not exists (select from receipts r where r.change = x.seq and r.node = $2)
     ) as "changePending"
   from certificates c
     join devices d on d.fleet = c.fleet and d.id = c.device
+    left join issuers i on i.name = c.issuer
     left join policies p on p.fleet = d.fleet and p.name = d.policy
   where c.serial = any($1::text[])`
 

@@ -1,0 +1,25 @@
+import type { TLSSocket } from 'node:tls'
+import type { PeerRefusal } from './admission/peer.ts'
+import type { Limits } from './limits.ts'
+import { readConnect } from './mqtt/read-connect.ts'
+import { answer } from './mqtt/refuse.ts'
+import type { Observer } from './observer.ts'
+
+/** For peers without an identity, or with one that nothing vouches for: an answer, if it can be had for little. */
+export function createTurnAway({ limits, observer }: { limits: Limits; observer: Pick<Observer, 'refused'> }) {
+  let strangers = 0
+
+  return async function turnAway(socket: TLSSocket, { refusal, named }: PeerRefusal, address: string): Promise<void> {
+    observer.refused(refusal, named, address)
+    if (strangers >= limits.strangers) return void socket.destroy()
+    strangers += 1
+    try {
+      const packet = await readConnect(socket, { maxBytes: limits.strangerBytes, timeoutMs: limits.strangerMs })
+      answer(socket, refusal, packet)
+    } catch {
+      socket.destroy()
+    } finally {
+      strangers -= 1
+    }
+  }
+}
