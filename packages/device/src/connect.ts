@@ -1,12 +1,13 @@
-import { isIP } from 'node:net'
-import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { MusterError } from '@muster/contracts'
 import { type IClientOptions, MqttClient, type Packet } from 'mqtt'
+import { Link } from './connection/link.ts'
+import { rememberLink } from './connection/present-renewed.ts'
 import { refusalOf } from './connection/refusal.ts'
-import { serverDistrust } from './http/server-distrust.ts'
 import { pauseMs } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
-import { type Credentials, loadCredentials } from './store/load-credentials.ts'
+import { loadCredentials } from './store/load-credentials.ts'
+import { clockOf } from './trust/device-clock.ts'
+import { serverDistrust } from './trust/server-distrust.ts'
 
 export interface ConnectOptions extends IClientOptions {
   store: DeviceStore
@@ -19,29 +20,37 @@ export interface ConnectOptions extends IClientOptions {
   refusedRetryMs?: number
 }
 
+interface Pauses {
+  maxMs: number
+  refusedMs: number
+}
+
 const steadyMs = 30_000
 
 /**
- * An mqtt.js client in the name of the device: mutual TLS with the store's key, MQTT 5 unless `protocolVersion` says otherwise.
- * Resolves when the broker has admitted it, and from then on it reconnects by itself; until then it keeps trying.
+ * An mqtt.js client in the name of the device: mutual TLS with what the store holds at every connection, MQTT 5 unless `protocolVersion`
+ * says otherwise. Resolves when the broker has admitted it, and from then on it reconnects by itself; until then it keeps trying.
  * @throws MusterError with the broker's code (MQTT 5) or `forbidden` if it refuses the device, `certificate-untrusted` if the device refuses the broker
  */
 export async function connect(options: ConnectOptions): Promise<MqttClient> {
   const { store, url, signal, maxReconnectMs = 60_000, refusedRetryMs = 300_000, ...mqttOptions } = options
   signal?.throwIfAborted()
-  const credentials = await loadCredentials(store)
-  const openStream = createStreams(credentials, url ?? credentials.enrolment.mqtt.url)
-  const client = new MqttClient(openStream, {
+  const { enrolment } = await loadCredentials(store)
+  const link = new Link(store, url ?? enrolment.mqtt.url, await clockOf(store))
+  const client = new MqttClient(() => link.openStream(), {
     protocolVersion: 5,
-    clientId: credentials.enrolment.mqtt.clientId,
+    clientId: enrolment.mqtt.clientId,
     log: () => undefined,
     ...mqttOptions,
     reconnectPeriod: 1_000,
     reconnectOnConnackError: true,
   })
-  spreadReconnects(client, maxReconnectMs, refusedRetryMs)
+  rememberLink(client, link)
+  const admitted = admission(client, link, signal)
+  spreadReconnects(client, link, { maxMs: maxReconnectMs, refusedMs: refusedRetryMs })
   try {
-    await admission(client, signal)
+    await admitted
+    await link.settled()
   } catch (error) {
     client.end(true)
     throw error
@@ -49,77 +58,52 @@ export async function connect(options: ConnectOptions): Promise<MqttClient> {
   return client
 }
 
-function createStreams({ key, certificate, roots }: Credentials, url: string): () => TLSSocket {
-  const target = URL.parse(url)
-  if (target?.protocol !== 'mqtts:')
-    throw new MusterError('request-invalid', 'the broker must be like mqtts://host:8883')
-  const host = target.hostname.replace(/^\[|\]$/g, '')
-  const secureContext = createSecureContext({
-    key: key.export({ type: 'pkcs8', format: 'pem' }),
-    cert: certificate,
-    ca: roots,
-    minVersion: 'TLSv1.2',
-  })
-  let session: Buffer | undefined
-  return () => {
-    const socket = tlsConnect({
-      host,
-      port: Number(target.port || 8_883),
-      secureContext,
-      rejectUnauthorized: true,
-      ...(isIP(host) === 0 && { servername: host }),
-      ...(session && { session }),
-    })
-    socket.setNoDelay(true)
-    socket.on('session', (ticket) => {
-      session = ticket
-    })
-    socket.on('error', () => {
-      session = undefined
-    })
-    return socket
-  }
-}
-
 /** Sets the pause before each next attempt; mqtt.js has a fixed one, and a fleet must not come back in step. */
-function spreadReconnects(client: MqttClient, maxMs: number, refusedMs: number): void {
+function spreadReconnects(client: MqttClient, link: Link, { maxMs, refusedMs }: Pauses): void {
   let failures = 0
   let connectedAt: number | undefined
-  let refused = false
+  let refusal: { hasAlternative: boolean } | undefined
   const setPause = () => {
-    const pause = refused ? pauseMs(0, { minMs: refusedMs, maxMs: refusedMs }) : pauseMs(failures, { maxMs })
-    client.options.reconnectPeriod = pause
+    client.options.reconnectPeriod = choosePause()
+  }
+  const choosePause = () => {
+    if (link.isPrepared) return 1
+    if (refusal?.hasAlternative) return pauseMs(0, { maxMs })
+    if (refusal) return pauseMs(0, { minMs: refusedMs, maxMs: refusedMs })
+    return pauseMs(failures, { maxMs })
   }
   client.on('connect', () => {
     connectedAt = performance.now()
+    link.noteAdmission()
   })
   // After a refusing CONNACK mqtt.js sets its timer at once, otherwise when the connection has closed.
   client.on('packetreceive', (packet) => {
-    refused ||= refusalOf(packet) !== undefined
-    if (refused) setPause()
+    if (!refusal && refusalOf(packet)) refusal = { hasAlternative: link.noteRefusal() }
+    if (refusal) setPause()
   })
   client.prependListener('close', () => {
     const steady = connectedAt !== undefined && performance.now() - connectedAt > steadyMs
     failures = steady ? 0 : failures + 1
+    if (connectedAt === undefined && !refusal) link.noteFailure()
     connectedAt = undefined
     setPause()
-    refused = false
+    refusal = undefined
   })
   // With a listener, an error of the network does not end the process; the client carries on by itself.
   client.on('error', () => undefined)
 }
 
-function admission(client: MqttClient, signal: AbortSignal | undefined): Promise<void> {
+function admission(client: MqttClient, link: Link, signal: AbortSignal | undefined): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const onConnect = () => resolve()
   const onAbort = () => reject(signal?.reason)
   const onPacket = (packet: Packet) => {
     const refusal = refusalOf(packet)
-    if (refusal) reject(refusal)
+    if (refusal && !link.hasAlternative) reject(refusal)
   }
   const onError = (error: Error) => {
-    const distrust = serverDistrust(error, 'the broker')
-    if (distrust instanceof MusterError) reject(distrust)
+    const distrust = error instanceof MusterError ? error : serverDistrust(error, 'the broker')
+    if (distrust instanceof MusterError && !link.hasAlternative) reject(distrust)
   }
   client.on('connect', onConnect).on('packetreceive', onPacket).on('error', onError)
   signal?.addEventListener('abort', onAbort, { once: true })

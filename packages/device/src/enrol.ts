@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { type Enrolment, EnrolRequest, MusterError, parseClaimToken } from '@muster/contracts'
 import { createCsr, encodePem, generateKey, type KeyAlgorithm } from '@muster/pki'
 import { fetchRoot } from './enrolment/fetch-root.ts'
@@ -5,6 +6,7 @@ import { requestEnrolment } from './enrolment/request-enrolment.ts'
 import { requireValidEnrolment } from './enrolment/require-valid-enrolment.ts'
 import { type RetryOptions, retry } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
+import { clockOf } from './trust/device-clock.ts'
 
 export interface EnrolOptions extends RetryOptions {
   /** The provisioner, like `https://muster.example:8443`. */
@@ -38,12 +40,15 @@ export async function enrol(options: EnrolOptions): Promise<Enrolment> {
     ...chosen,
   }
 
+  const clock = await clockOf(store)
   let root: string | undefined
   return retry(async () => {
     // Step 2: the root, over a connection that is not trusted; the claim says which one it must be.
     root ??= await fetchRoot(url, rootFingerprint, signal)
+    const { validFromDate, validToDate } = new X509Certificate(root)
+    clock.bindBetween(validFromDate, validToDate)
     // Step 3: the claim, over a connection that this root vouches for.
-    const enrolment = await requestEnrolment(url, root, request, signal)
+    const enrolment = await requestEnrolment(url, { roots: root, clock }, request, signal)
     // Step 4
     requireValidEnrolment(enrolment, key, root)
     // Step 5

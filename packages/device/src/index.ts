@@ -1,6 +1,8 @@
 export { type ConnectOptions, connect } from './connect.ts'
 export { refusalOf } from './connection/refusal.ts'
 export { type EnrolOptions, enrol } from './enrol.ts'
+export { type KeepRenewedOptions, keepRenewed, type RenewalEvent } from './keep-renewed.ts'
+export { type Renewal, type RenewOptions, renew } from './renew.ts'
 export type { Retry, RetryOptions } from './retry.ts'
 export type { DeviceStore, StoredEnrolment } from './store/device-store.ts'
 export { openStore } from './store/file-store.ts'

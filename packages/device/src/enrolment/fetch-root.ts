@@ -12,7 +12,7 @@ const timeoutMs = 10_000
  * @throws MusterError `certificate-untrusted` if the server has another root
  */
 export async function fetchRoot(url: URL, fingerprint: string, signal: AbortSignal | undefined): Promise<string> {
-  const answer = await send({ url: new URL('/v1/bootstrap', url), ca: undefined, maxBytes, timeoutMs, signal })
+  const answer = await send({ url: new URL('/v1/bootstrap', url), trust: undefined, maxBytes, timeoutMs, signal })
   const { roots } = readJson(answer, Bootstrap, url)
   const root = decodeRoots(roots).find((der) => certificateFingerprint(der) === fingerprint)
   if (!root || !new X509Certificate(root).ca)

@@ -3,19 +3,20 @@ import { z } from 'zod'
 import { readJson } from '../http/read-json.ts'
 import { send } from '../http/send.ts'
 import { TemporaryFailure } from '../http/temporary-failure.ts'
+import type { DeviceClock } from '../trust/device-clock.ts'
 
 const maxBytes = 131_072
 const timeoutMs = 30_000
 const Answer = z.union([PendingEnrolment, Enrolment])
 
-/** Asks for a certificate over a connection that only `root` can vouch for. @throws TemporaryFailure while approval is pending */
+/** Asks for a certificate over a connection that only the root can vouch for. @throws TemporaryFailure while approval is pending */
 export async function requestEnrolment(
   url: URL,
-  root: string,
+  trust: { roots: string; clock: DeviceClock },
   body: EnrolRequest,
   signal: AbortSignal | undefined,
 ): Promise<Enrolment> {
-  const answer = await send({ url: new URL('/v1/enrol', url), ca: root, body, maxBytes, timeoutMs, signal })
+  const answer = await send({ url: new URL('/v1/enrol', url), trust, body, maxBytes, timeoutMs, signal })
   const enrolment = readJson(answer, Answer, url)
   if (!('status' in enrolment)) return enrolment
   const pending = new MusterError('device-pending', 'the enrolment waits for approval by an operator')

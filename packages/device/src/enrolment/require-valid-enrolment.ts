@@ -1,28 +1,21 @@
-import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPublicKey, type KeyObject, type X509Certificate } from 'node:crypto'
 import { type Enrolment, MusterError, parsePeerIdentity } from '@muster/contracts'
-import { decodePem } from '@muster/pki'
-
-const maxChain = 8
+import { findPath, readCertificates } from '../trust/find-path.ts'
 
 /**
  * Checks what cannot be believed for being well-formed: the certificate carries our key and the name that was answered,
- * is signed by way of the chain by the pinned root, and is valid now, by the server's clock (a new device's own may be unset).
+ * is signed by way of the chain by a pinned root, and is valid now, by the server's clock (a new device's own may be unset).
  * @throws MusterError `certificate-untrusted`
  */
-export function requireValidEnrolment(enrolment: Enrolment, key: KeyObject, rootPem: string): void {
-  const leaf = only(readCertificates(enrolment.certificate))
-  const chain = readCertificates(enrolment.chain)
-  if (chain.length > maxChain) throw refuse('the chain is too long')
+export function requireValidEnrolment(enrolment: Enrolment, key: KeyObject, roots: string): void {
+  const leaf = only(read(enrolment.certificate))
   if (!leaf.publicKey.equals(createPublicKey(key))) throw refuse('it is for another key')
+  const path = findPath(leaf, read(enrolment.chain), read(roots))
+  if (!path) throw refuse('the chain does not lead to a pinned root')
   const at = new Date(enrolment.serverTime)
-
-  let subject = leaf
-  for (const issuer of [...chain, new X509Certificate(rootPem)]) {
-    if (subject.validFromDate > at) throw refuse('a certificate of the chain is not valid yet')
-    if (subject.validToDate <= at) throw refuse('a certificate of the chain has expired')
-    if (!issuer.ca || !subject.checkIssued(issuer) || !subject.verify(issuer.publicKey))
-      throw refuse('the chain does not lead to the pinned root')
-    subject = issuer
+  for (const { validFromDate, validToDate } of path) {
+    if (validFromDate > at) throw refuse('a certificate of the chain is not valid yet')
+    if (validToDate <= at) throw refuse('a certificate of the chain has expired')
   }
 
   const identity = parsePeerIdentity(leaf.toLegacyObject())
@@ -31,9 +24,9 @@ export function requireValidEnrolment(enrolment: Enrolment, key: KeyObject, root
     throw refuse('it is for another device than the answer says')
 }
 
-function readCertificates(pem: string): X509Certificate[] {
+function read(pem: string): X509Certificate[] {
   try {
-    return decodePem('CERTIFICATE', pem).map((der) => new X509Certificate(der))
+    return readCertificates(pem)
   } catch (cause) {
     throw refuse('it cannot be read', cause)
   }

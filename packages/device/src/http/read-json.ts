@@ -33,7 +33,8 @@ export function retryAfterMs(header: string | undefined, nowMs = Date.now()): nu
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), maxRetryAfterMs)
 }
 
-function problemOf(json: unknown): MusterError | undefined {
+/** The refusal in a problem document; undefined for anything else. */
+export function problemOf(json: unknown): MusterError | undefined {
   const problem = Problem.pick({ type: true, detail: true }).safeParse(json).data
   const code = problem?.type.replace(/^urn:muster:error:/, '')
   return problem && isErrorCode(code) ? new MusterError(code, problem.detail) : undefined

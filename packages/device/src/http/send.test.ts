@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { startTestProvisioner } from '../testing/provisioner.ts'
+import { serverDistrust } from '../trust/server-distrust.ts'
 import { send } from './send.ts'
-import { serverDistrust } from './server-distrust.ts'
 import { TemporaryFailure } from './temporary-failure.ts'
 
-const limits = { ca: undefined, maxBytes: 1_000, timeoutMs: 150, signal: undefined }
+const limits = { trust: undefined, maxBytes: 1_000, timeoutMs: 150, signal: undefined }
 
 test.each([
   ['answers nothing', () => undefined],

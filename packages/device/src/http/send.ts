@@ -1,13 +1,20 @@
+import type { X509Certificate } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
+import type { TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
-import { serverDistrust } from './server-distrust.ts'
+import type { Credentials } from '../store/load-credentials.ts'
+import type { DeviceClock } from '../trust/device-clock.ts'
+import { openTls } from '../trust/open-tls.ts'
+import { serverDistrust } from '../trust/server-distrust.ts'
 import { TemporaryFailure } from './temporary-failure.ts'
 
 export interface HttpsRequest {
   url: URL
-  /** PEM; the only certificates a server is trusted for. Without it the server is not verified at all. */
-  ca: string | undefined
+  /** The only certificates (PEM) that vouch for the server, and by which time. Without it the server is not verified at all. */
+  trust: { roots: string; clock: DeviceClock } | undefined
+  /** For mutual TLS. */
+  credentials?: Credentials | undefined
   /** Sent as JSON by POST. */
   body?: unknown
   maxBytes: number
@@ -19,6 +26,8 @@ export interface HttpsAnswer {
   status: number
   headers: IncomingHttpHeaders
   body: string
+  /** Of the server. */
+  certificate: X509Certificate | undefined
 }
 
 /**
@@ -32,12 +41,25 @@ export async function send(call: HttpsRequest): Promise<HttpsAnswer> {
   } catch (error) {
     call.signal?.throwIfAborted()
     if (deadline.aborted) throw unreachable(call.url, `no answer in ${call.timeoutMs} ms`, error)
-    if (!(error instanceof Error)) throw error
+    if (!(error instanceof Error) || error instanceof MusterError || error instanceof TemporaryFailure) throw error
     throw serverDistrust(error, call.url.host) ?? unreachable(call.url, error.message, error)
   }
 }
 
-function exchange({ url, ca, body, maxBytes }: HttpsRequest, signal: AbortSignal): Promise<HttpsAnswer> {
+async function exchange(call: HttpsRequest, signal: AbortSignal): Promise<HttpsAnswer> {
+  const { url, trust, credentials } = call
+  if (!trust) return exchangeOver(undefined, call, signal)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const socket = await openTls({ host, port: Number(url.port || 443), ...trust, credentials, signal })
+  try {
+    return await exchangeOver(socket, call, signal)
+  } finally {
+    socket.destroy()
+  }
+}
+
+function exchangeOver(socket: TLSSocket | undefined, call: HttpsRequest, signal: AbortSignal): Promise<HttpsAnswer> {
+  const { url, body, maxBytes } = call
   const text = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -48,9 +70,9 @@ function exchange({ url, ca, body, maxBytes }: HttpsRequest, signal: AbortSignal
           accept: 'application/json, application/problem+json',
           ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
         },
-        agent: false,
         signal,
-        ...(ca === undefined ? { rejectUnauthorized: false } : { ca: [ca], rejectUnauthorized: true }),
+        // With an agent, Node does not ask for the connection that is there.
+        ...(socket ? { createConnection: () => socket } : { agent: false, rejectUnauthorized: false }),
       },
       (incoming) => {
         const chunks: Buffer[] = []
@@ -66,6 +88,7 @@ function exchange({ url, ca, body, maxBytes }: HttpsRequest, signal: AbortSignal
             status: incoming.statusCode ?? 0,
             headers: incoming.headers,
             body: Buffer.concat(chunks).toString('utf8'),
+            certificate: socket?.getPeerX509Certificate(),
           }),
         )
       },

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Disk, hasCode } from './disk.ts'
 
-const pattern = /^\.(?:key|certificate|roots|enrolment)\.(?:pem|json)\.(\d+)\.[0-9a-f]{12}\.tmp$/
+const pattern = /^\.(?:key|next-key|certificate|roots|enrolment|next)\.(?:pem|json)\.(\d+)\.[0-9a-f]{12}\.tmp$/
 const inFlight = new Set<string>()
 
 /** Hands out a fresh name beside `name`, and removes what is left under it afterwards. */
@@ -35,7 +35,8 @@ export async function removeAbandonedDrafts(directory: string, disk: Disk): Prom
   }
 }
 
-async function removeIfPresent(path: string, disk: Disk): Promise<void> {
+/** Removes a file, if it is there. */
+export async function removeIfPresent(path: string, disk: Disk): Promise<void> {
   try {
     await disk.remove(path)
   } catch (error) {

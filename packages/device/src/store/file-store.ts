@@ -1,20 +1,37 @@
-import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { MusterError } from '@muster/contracts'
 import { type DeviceStore, StoredEnrolment } from './device-store.ts'
-import { type Disk, hasCode, makeDirectory, realDisk } from './disk.ts'
-import { removeAbandonedDrafts, withDraft } from './drafts.ts'
+import { type Disk, makeDirectory, realDisk } from './disk.ts'
+import { removeAbandonedDrafts, removeIfPresent, withDraft } from './drafts.ts'
+import { addKeyFile, readKey, readText } from './key-file.ts'
+import { certifies } from './load-credentials.ts'
+
+interface Current {
+  key: KeyObject | undefined
+  stored: StoredEnrolment | undefined
+  /** The key is still called the next one. */
+  promoting?: boolean
+}
 
 /**
  * A store in a directory: `key.pem`, and once enrolled `certificate.pem` (leaf and chain) and `roots.pem` for any TLS tool.
  * `enrolment.json` is the one that counts: the other two are made from it again if they differ.
+ * During a renewal `next.json` and, for a new key, `next-key.pem` are beside them.
  * @throws MusterError `forbidden` if others may read the key, `internal` if the files contradict each other
  */
 export async function openStore(directory: string, disk: Disk = realDisk): Promise<DeviceStore> {
   await makeDirectory(directory, disk)
   await removeAbandonedDrafts(directory, disk)
+  const store = createFileStore(directory, disk)
+  await store.repair()
+  return store
+}
+
+function createFileStore(directory: string, disk: Disk): DeviceStore & { repair(): Promise<void> } {
   const path = (name: string) => join(directory, name)
+  const sync = () => disk.syncDirectory(directory)
+  const inTurn = createTurns()
 
   const replace = async (name: string, content: string) => {
     await withDraft(directory, name, disk, async (draft) => {
@@ -22,98 +39,108 @@ export async function openStore(directory: string, disk: Disk = realDisk): Promi
       await disk.rename(draft, path(name))
     })
   }
+  const save = async (name: string, stored: StoredEnrolment) => {
+    await replace(name, `${JSON.stringify(stored, undefined, 2)}\n`)
+    await sync()
+  }
+  const load = async (name: string) => {
+    const text = await readText(path(name))
+    return text === undefined ? undefined : parseStored(text, name, directory)
+  }
 
   const writeDerived = async ({ enrolment, roots }: StoredEnrolment) => {
     const files = { 'certificate.pem': enrolment.certificate + enrolment.chain, 'roots.pem': roots }
     for (const [name, content] of Object.entries(files))
       if ((await readText(path(name))) !== content) await replace(name, content)
-    await disk.syncDirectory(directory)
+    await sync()
   }
 
-  let keyIsDurable = false
-  const store: DeviceStore = {
-    async loadKey() {
-      const key = await readKey(path('key.pem'))
-      // Whoever made it may have died before its name was on disk.
-      if (key && !keyIsDurable) await disk.syncDirectory(directory)
-      keyIsDurable = key !== undefined
-      return key
-    },
-
-    async addKey(key) {
-      await withDraft(directory, 'key.pem', disk, async (draft) => {
-        await disk.writeSynced(draft, key.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)
-        // A link never replaces: of two processes that make a key at once, both go on with the same one.
-        await disk.link(draft, path('key.pem')).catch((error: unknown) => {
-          if (!hasCode(error, 'EEXIST')) throw error
-        })
-        await disk.remove(draft)
-      })
-      const kept = await store.loadKey()
-      if (!kept) throw damaged(directory, 'key.pem has disappeared')
-      return kept
-    },
-
-    async loadEnrolment() {
-      const text = await readText(path('enrolment.json'))
-      if (text === undefined) return undefined
-      const stored = parseStored(text, directory)
-      const key = await store.loadKey()
-      if (!key) throw damaged(directory, 'there is a certificate, but no key.pem')
-      if (!certifies(stored.enrolment.certificate, key)) throw damaged(directory, 'key.pem is not the certified key')
-      return stored
-    },
-
-    async saveEnrolment(enrolment) {
-      await replace('enrolment.json', `${JSON.stringify(enrolment, undefined, 2)}\n`)
-      await disk.syncDirectory(directory)
-      await writeDerived(enrolment)
-    },
+  const durable = new Set<string>()
+  const loadDurableKey = async (name: string): Promise<KeyObject | undefined> => {
+    const key = await readKey(path(name))
+    // Whoever made it may have died before its name was on disk.
+    if (key && !durable.has(name)) await sync()
+    if (key) durable.add(name)
+    else durable.delete(name)
+    return key
+  }
+  const addKey = async (name: string, key: KeyObject) => {
+    durable.delete(name)
+    await addKeyFile(directory, name, key, disk)
+    const kept = await loadDurableKey(name)
+    if (!kept) throw damaged(directory, `${name} has disappeared`)
+    return kept
   }
 
-  await store.loadKey()
-  const stored = await store.loadEnrolment()
-  if (stored) await writeDerived(stored)
-  return store
-}
-
-async function readKey(path: string): Promise<KeyObject | undefined> {
-  const pem = await readText(path, (mode) => {
-    if (mode & 0o077)
-      throw new MusterError(
-        'forbidden',
-        `${path} may be used by others (mode ${(mode & 0o777).toString(8)}): chmod 600`,
-      )
-  })
-  if (pem === undefined) return undefined
-  try {
-    return createPrivateKey(pem)
-  } catch (cause) {
-    throw new MusterError('internal', `${path} is not a private key`, { cause })
+  const loadCurrent = async (lastAttempt = false): Promise<Current> => {
+    const stored = await load('enrolment.json')
+    const key = await loadDurableKey('key.pem')
+    if (!stored || (key && certifies(stored.enrolment.certificate, key))) return { key, stored }
+    // Cut off between the two steps of a promotion: the key has its old name.
+    const nextKey = await loadDurableKey('next-key.pem')
+    if (nextKey && certifies(stored.enrolment.certificate, nextKey)) return { key: nextKey, stored, promoting: true }
+    // Another process may have made the second step while this one looked.
+    if (!lastAttempt) return loadCurrent(true)
+    throw damaged(directory, key ? 'key.pem is not the certified key' : 'there is a certificate, but no key.pem')
   }
-}
 
-async function readText(path: string, checkMode?: (mode: number) => void): Promise<string | undefined> {
-  try {
-    await using file = await open(path, 'r')
-    checkMode?.((await file.stat()).mode)
-    return await file.readFile('utf8')
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
+  const completePromotion = async () => {
+    const { stored, promoting } = await loadCurrent()
+    if (promoting) {
+      await disk.rename(path('next-key.pem'), path('key.pem'))
+      await sync()
+    }
+    if (stored) await writeDerived(stored)
+  }
+
+  return {
+    loadKey: () => inTurn(async () => (await loadCurrent()).key),
+    addKey: (key) => inTurn(() => addKey('key.pem', key)),
+    loadEnrolment: () => inTurn(async () => (await loadCurrent()).stored),
+    saveEnrolment: (enrolment) =>
+      inTurn(async () => {
+        await save('enrolment.json', enrolment)
+        await writeDerived(enrolment)
+      }),
+    loadNextKey: () => inTurn(() => loadDurableKey('next-key.pem')),
+    addNextKey: (key) => inTurn(() => addKey('next-key.pem', key)),
+    loadNext: () => inTurn(() => load('next.json')),
+    saveNext: (enrolment) => inTurn(() => save('next.json', enrolment)),
+    promoteNext: (certificate) =>
+      inTurn(async () => {
+        if ((await load('next.json'))?.enrolment.certificate !== certificate) return
+        await disk.rename(path('next.json'), path('enrolment.json'))
+        await sync()
+        await completePromotion()
+      }),
+    dropNext: () =>
+      inTurn(async () => {
+        await completePromotion()
+        for (const name of ['next.json', 'next-key.pem']) {
+          await removeIfPresent(path(name), disk)
+          await sync()
+        }
+      }),
+    repair: () => inTurn(completePromotion),
   }
 }
 
-function parseStored(text: string, directory: string): StoredEnrolment {
+/** Runs tasks one after another. */
+function createTurns(): <Result>(task: () => Promise<Result>) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (task) => {
+    const result = last.then(task)
+    last = result.catch(() => undefined)
+    return result
+  }
+}
+
+function parseStored(text: string, name: string, directory: string): StoredEnrolment {
   try {
     return StoredEnrolment.parse(JSON.parse(text))
   } catch (cause) {
-    throw damaged(directory, 'enrolment.json cannot be read', cause)
+    throw damaged(directory, `${name} cannot be read`, cause)
   }
-}
-
-function certifies(certificate: string, key: KeyObject): boolean {
-  return new X509Certificate(certificate).publicKey.equals(createPublicKey(key))
 }
 
 function damaged(directory: string, why: string, cause?: unknown): MusterError {

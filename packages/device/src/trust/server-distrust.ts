@@ -1,5 +1,5 @@
 import { MusterError } from '@muster/contracts'
-import { TemporaryFailure } from './temporary-failure.ts'
+import { TemporaryFailure } from '../http/temporary-failure.ts'
 
 const clock = {
   CERT_NOT_YET_VALID: 'certificate-not-yet-valid',
@@ -27,7 +27,7 @@ const distrust = new Set([
  */
 export function serverDistrust(error: Error, host: string): MusterError | TemporaryFailure | undefined {
   const code = 'code' in error ? String(error.code) : ''
-  if (code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED') {
+  if (isAboutDates(code)) {
     const detail = `the certificate of ${host} is not valid at ${new Date().toISOString()}, this device's time`
     return new TemporaryFailure(new MusterError(clock[code], detail, { cause: error }))
   }
@@ -35,4 +35,9 @@ export function serverDistrust(error: Error, host: string): MusterError | Tempor
   return new MusterError('certificate-untrusted', `the server ${host} is not trusted: ${error.message}`, {
     cause: error,
   })
+}
+
+/** Whether an error code of `node:tls` says that a certificate is out of its dates, and not that nothing else is wrong. */
+export function isAboutDates(code: string): code is keyof typeof clock {
+  return code in clock
 }

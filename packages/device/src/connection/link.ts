@@ -1,0 +1,137 @@
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { MusterError } from '@muster/contracts'
+import type { DeviceStore } from '../store/device-store.ts'
+import { type Credentials, loadCredentials, loadNextCredentials } from '../store/load-credentials.ts'
+import type { DeviceClock } from '../trust/device-clock.ts'
+import { openTls } from '../trust/open-tls.ts'
+import { PendingStream } from './pending-stream.ts'
+
+/** So many attempts that end without a word count as a refusal: not every broker and proxy gives one. */
+const silentFailures = 2
+
+interface Prepared {
+  socket: TLSSocket
+  credentials: Credentials
+}
+
+/**
+ * What a device presents to its broker, over all connections of one client: the next certificate if there is one, and the
+ * current one where the next is refused, for as long as that lives. Being admitted makes the next one the current.
+ */
+export class Link {
+  readonly #store: DeviceStore
+  readonly #host: string
+  readonly #port: number
+  readonly #clock: DeviceClock
+  #presented: Credentials | undefined
+  #other: Credentials | undefined
+  #next: string | undefined
+  #avoided: string | undefined
+  #failures = 0
+  #refusals = 0
+  #prepared: Prepared | undefined
+  #ticket: { certificate: string; session: Buffer } | undefined
+  #promotion: Promise<void> = Promise.resolve()
+
+  constructor(store: DeviceStore, url: string, clock: DeviceClock) {
+    const target = URL.parse(url)
+    if (target?.protocol !== 'mqtts:')
+      throw new MusterError('request-invalid', 'the broker must be like mqtts://host:8883')
+    this.#store = store
+    this.#host = target.hostname.replace(/^\[|\]$/g, '')
+    this.#port = Number(target.port || 8_883)
+    this.#clock = clock
+  }
+
+  /** For the next connection; with what the store holds then. */
+  openStream(): Duplex {
+    return new PendingStream(async (signal) => {
+      const prepared = this.#prepared
+      this.#prepared = undefined
+      const { socket, credentials } =
+        prepared && !prepared.socket.destroyed ? prepared : await this.#open(await this.#choose(), signal)
+      this.#presented = credentials
+      return socket
+    })
+  }
+
+  /** Opens the next connection ahead, as far as TLS, so that the present one is left for no longer than a CONNECT takes. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    this.#avoided = undefined
+    const prepared = await this.#open(await this.#choose(), signal)
+    prepared.socket.on('error', () => undefined)
+    this.#prepared?.socket.destroy()
+    this.#prepared = prepared
+  }
+
+  get isPrepared(): boolean {
+    return this.#prepared !== undefined && !this.#prepared.socket.destroyed
+  }
+
+  /** The broker has let the device in. */
+  noteAdmission(): void {
+    this.#failures = 0
+    this.#refusals = 0
+    const certificate = this.#presented?.enrolment.certificate
+    if (certificate === undefined) return
+    // Where the store cannot (a full disk), the next one stays the next one, and is presented again.
+    this.#promotion = this.#store.promoteNext(certificate).catch(() => undefined)
+  }
+
+  /** Resolves when the store knows of the latest admission. */
+  settled(): Promise<void> {
+    return this.#promotion
+  }
+
+  /** Whether there is another certificate to try after a first refusal. */
+  get hasAlternative(): boolean {
+    return this.#other !== undefined && this.#refusals === 0
+  }
+
+  /** Answers what `hasAlternative` was. */
+  noteRefusal(): boolean {
+    const { hasAlternative } = this
+    this.#refusals += 1
+    this.#changeSides()
+    return hasAlternative
+  }
+
+  noteFailure(): void {
+    this.#failures += 1
+    if (this.#failures % silentFailures === 0) this.#changeSides()
+  }
+
+  #changeSides(): void {
+    const presented = this.#presented?.enrolment.certificate
+    this.#avoided = presented === this.#next ? presented : undefined
+  }
+
+  async #choose(): Promise<Credentials> {
+    const current = await loadCredentials(this.#store)
+    const next = await loadNextCredentials(this.#store)
+    const currentLives = Date.parse(current.enrolment.notAfter) > this.#clock.now().getTime()
+    const avoidsNext = next?.enrolment.certificate === this.#avoided && currentLives
+    const chosen = next && !avoidsNext ? next : current
+    this.#next = next?.enrolment.certificate
+    this.#other = chosen === next ? (currentLives ? current : undefined) : next
+    return chosen
+  }
+
+  async #open(credentials: Credentials, signal: AbortSignal): Promise<Prepared> {
+    const { certificate } = credentials
+    const session = this.#ticket?.certificate === certificate ? this.#ticket.session : undefined
+    // Tried once: what a broker makes of a ticket that it does not like is not known.
+    this.#ticket = undefined
+    const target = { host: this.#host, port: this.#port, roots: credentials.roots, clock: this.#clock }
+    const onSession = (ticket: Buffer, { authorized }: TLSSocket) => {
+      // What is resumed is not verified anew: only where nothing had to be overlooked.
+      if (authorized) this.#ticket = { certificate, session: ticket }
+    }
+    const socket = await openTls({ ...target, credentials, signal, session, onSession })
+    socket.setNoDelay(true)
+    // A resumed session does not always come with a new ticket (TLS 1.2).
+    if (session && socket.isSessionReused()) this.#ticket ??= { certificate, session }
+    return { socket, credentials }
+  }
+}

@@ -1,0 +1,42 @@
+import { Enrolment, RenewalWindow, type RenewRequest } from '@muster/contracts'
+import type { z } from 'zod'
+import { readJson } from '../http/read-json.ts'
+import { send } from '../http/send.ts'
+import type { Credentials } from '../store/load-credentials.ts'
+import type { DeviceClock } from '../trust/device-clock.ts'
+
+const maxBytes = 131_072
+const timeoutMs = 30_000
+
+/** Who asks whom: mutual TLS with `credentials`, in both directions. */
+export interface Asking {
+  url: string
+  credentials: Credentials
+  clock: DeviceClock
+  signal: AbortSignal | undefined
+}
+
+/** @throws MusterError with the server's code, TemporaryFailure where asking again makes sense */
+export function requestRenewal(asking: Asking, body: RenewRequest): Promise<Enrolment> {
+  return ask(asking, '/v1/renew', Enrolment, body)
+}
+
+/** When to renew; asking with a renewed certificate also tells the server that it has arrived. */
+export async function requestWindow(asking: Asking): Promise<{ start: Date; end: Date }> {
+  const { window } = await ask(asking, '/v1/renewal', RenewalWindow)
+  return { start: new Date(window.start), end: new Date(window.end) }
+}
+
+async function ask<Schema extends z.ZodType<{ serverTime: string }>>(
+  { url, credentials, clock, signal }: Asking,
+  path: string,
+  schema: Schema,
+  body?: RenewRequest,
+): Promise<z.output<Schema>> {
+  const target = new URL(path, url)
+  const trust = { roots: credentials.roots, clock }
+  const answer = await send({ url: target, trust, credentials, body, maxBytes, timeoutMs, signal })
+  const content = readJson(answer, schema, target)
+  if (answer.certificate) clock.learn(content.serverTime, answer.certificate)
+  return content
+}

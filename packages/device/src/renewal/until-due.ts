@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MusterError } from '@muster/contracts'
+import { TemporaryFailure } from '../http/temporary-failure.ts'
+import type { DeviceStore } from '../store/device-store.ts'
+import { loadCredentials } from '../store/load-credentials.ts'
+import { clockOf } from '../trust/device-clock.ts'
+import { requestWindow } from './ask-provisioner.ts'
+
+interface UntilDueOptions {
+  pollMs: number
+  signal: AbortSignal
+}
+
+interface Window {
+  start: Date
+  end: Date
+}
+
+/** A window as near as this is waited for without asking again. */
+const nearMs = 30_000
+
+/**
+ * Resolves at a random moment of the window in which the provisioner wants this certificate renewed. It is asked again on the way: an
+ * operator may have pulled the window forward. Where it does not answer, the enrolment's own `renewAfter` counts.
+ */
+export async function untilRenewalIsDue(store: DeviceStore, { pollMs, signal }: UntilDueOptions): Promise<void> {
+  // Drawn once: who draws again at every answer comes early.
+  const part = Math.random()
+  for (;;) {
+    const window = await findWindow(store, signal)
+    const clock = await clockOf(store)
+    const waitMs =
+      window.start.getTime() + part * (window.end.getTime() - window.start.getTime()) - clock.now().getTime()
+    if (waitMs <= 0) return
+    const pause = waitMs <= nearMs ? waitMs : Math.min(waitMs / 2, pollMs * (0.9 + Math.random() / 10))
+    await sleep(pause, undefined, { signal })
+    if (waitMs <= nearMs) return
+  }
+}
+
+async function findWindow(store: DeviceStore, signal: AbortSignal): Promise<Window> {
+  const stored = await store.loadEnrolment()
+  const credentials = await loadCredentials(store)
+  const { renewAfter, notAfter } = credentials.enrolment
+  const start = new Date(renewAfter)
+  const own = { start, end: new Date(start.getTime() + (Date.parse(notAfter) - start.getTime()) / 4) }
+  try {
+    const asking = { url: stored?.url ?? '', credentials, clock: await clockOf(store), signal }
+    return await requestWindow(asking)
+  } catch (error) {
+    // A late device is told nothing but to renew.
+    if (error instanceof TemporaryFailure || (error instanceof MusterError && error.code === 'certificate-expired'))
+      return own
+    throw error
+  }
+}

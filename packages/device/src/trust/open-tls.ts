@@ -1,0 +1,66 @@
+import { isIP } from 'node:net'
+import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
+import type { Credentials } from '../store/load-credentials.ts'
+import type { DeviceClock } from './device-clock.ts'
+import { requireTrustedServer } from './require-trusted-server.ts'
+
+export interface TlsTarget {
+  host: string
+  port: number
+  /** PEM; nobody else vouches for the server. */
+  roots: string
+  clock: DeviceClock
+  /** The device's own, where it has to show who it is. */
+  credentials?: Pick<Credentials, 'key' | 'certificate'> | undefined
+  session?: Buffer | undefined
+  onSession?: ((ticket: Buffer, socket: TLSSocket) => void) | undefined
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * A TLS connection to a server that has been verified; before that, nothing but the handshake is sent.
+ * @throws MusterError `certificate-untrusted`, TemporaryFailure for a certificate out of its dates, or what `node:tls` throws
+ */
+export async function openTls(target: TlsTarget): Promise<TLSSocket> {
+  const { host, port, roots, clock, credentials, session, onSession, signal } = target
+  signal?.throwIfAborted()
+  const socket = tlsConnect({
+    host,
+    port,
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(session && { session }),
+    secureContext: createSecureContext({
+      ca: roots,
+      minVersion: 'TLSv1.2',
+      ...(credentials && {
+        key: credentials.key.export({ type: 'pkcs8', format: 'pem' }),
+        cert: credentials.certificate,
+      }),
+    }),
+    // The verdict is asked for below: only there is known what to think of the device's clock.
+    rejectUnauthorized: false,
+  })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onAbort = () => reject(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  socket.on('error', reject)
+  socket.on('session', (ticket: Buffer) => onSession?.(ticket, socket))
+  // At once: a turn later the connection, and with it the certificate, may be gone.
+  socket.on('secureConnect', () => {
+    try {
+      requireTrustedServer(socket, host, roots, clock)
+      resolve()
+    } catch (error) {
+      reject(error)
+    }
+  })
+  try {
+    await promise
+    return socket
+  } catch (error) {
+    socket.destroy()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+  }
+}

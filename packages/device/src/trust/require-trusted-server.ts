@@ -1,0 +1,64 @@
+import { X509Certificate } from 'node:crypto'
+import { checkServerIdentity, type DetailedPeerCertificate, type TLSSocket } from 'node:tls'
+import { MusterError } from '@muster/contracts'
+import { TemporaryFailure } from '../http/temporary-failure.ts'
+import type { DeviceClock } from './device-clock.ts'
+import { findPath, readCertificates } from './find-path.ts'
+import { isAboutDates, serverDistrust } from './server-distrust.ts'
+
+const serverAuth = '1.3.6.1.5.5.7.3.1'
+
+/**
+ * Refuses a server that `roots` do not vouch for. OpenSSL decides, by the device's clock. Where that clock contradicts what is known
+ * about the time and dates are what OpenSSL objects to, the chain is verified here, and only against the time that is certainly past.
+ */
+export function requireTrustedServer(socket: TLSSocket, host: string, roots: string, clock: DeviceClock): void {
+  const certificate = socket.getPeerX509Certificate()
+  // A resumed session has none on this side; its ticket is one of a server that was verified a while ago.
+  if (!certificate && socket.authorized && socket.isSessionReused()) return
+  if (!certificate) throw distrust(host, 'it has no certificate')
+  if (socket.authorized) {
+    requireNotExpired([certificate], host, clock)
+    return
+  }
+  // A string in Node, whatever its types say.
+  const code = String(socket.authorizationError)
+  const error = Object.assign(new Error(code), { code })
+  const refusal = serverDistrust(error, host) ?? distrust(host, code)
+  if (!isAboutDates(code) || clock.isLocalPlausible()) throw refusal
+  requireChain(socket.getPeerCertificate(true), host, roots, clock)
+}
+
+function requireChain(peer: DetailedPeerCertificate, host: string, roots: string, clock: DeviceClock): void {
+  const [leaf, ...chain] = certificatesOf(peer)
+  const path = leaf && findPath(leaf, chain, readCertificates(roots))
+  if (!leaf || !path) throw distrust(host, 'its chain leads to no pinned root')
+  if (leaf.ca || !leaf.keyUsage?.includes(serverAuth)) throw distrust(host, 'its certificate is not one of a server')
+  const misnamed = checkServerIdentity(host, peer)
+  if (misnamed) throw distrust(host, misnamed.message)
+  requireNotExpired(path, host, clock)
+}
+
+function requireNotExpired(path: X509Certificate[], host: string, clock: DeviceClock): void {
+  const earliest = clock.earliest()
+  const expired = path.find(({ validToDate }) => validToDate < earliest)
+  if (!expired) return
+  const detail = `a certificate of ${host} expired ${expired.validToDate.toISOString()}`
+  throw new TemporaryFailure(new MusterError('certificate-expired', detail))
+}
+
+/** In the order they were sent; the chain ends where a certificate issued itself or its issuer is not there. */
+function certificatesOf(peer: DetailedPeerCertificate): X509Certificate[] {
+  const certificates: X509Certificate[] = []
+  const seen = new Set<string>()
+  for (let at: DetailedPeerCertificate | undefined = peer; at?.raw && !seen.has(at.fingerprint256); ) {
+    seen.add(at.fingerprint256)
+    certificates.push(new X509Certificate(at.raw))
+    at = at.issuerCertificate
+  }
+  return certificates
+}
+
+function distrust(host: string, why: string): MusterError {
+  return new MusterError('certificate-untrusted', `the server ${host} is not trusted: ${why}`)
+}
