@@ -43,17 +43,21 @@ export interface TestCaOptions {
   now?: Date
   trustDomain?: string
   issuerKey?: KeyObject
+  /** Of the issuing CA; `issuing-1`. */
+  name?: string
+  /** Whose root this is another issuing CA of. */
+  under?: TestCa
 }
 
 /** A root and an issuing CA in memory, with fresh keys. */
 export async function createTestCa(options: TestCaOptions = {}): Promise<TestCa> {
-  const { now = new Date(), trustDomain = 'muster.local' } = options
-  const rootKey = await generateKey()
+  const { now = new Date(), trustDomain = 'muster.local', name = 'issuing-1', under } = options
+  const rootKey = under?.rootKey ?? (await generateKey())
   const issuerKey = options.issuerKey ?? (await generateKey())
   const rootSigner = keySigner(rootKey)
   const signer = keySigner(issuerKey)
-  const root = await createRootCertificate(rootSigner, trustDomain, now)
-  const subject = { name: 'issuing-1', spki: signer.spki, trustDomain }
+  const root = under?.root ?? (await createRootCertificate(rootSigner, trustDomain, now))
+  const subject = { name, spki: signer.spki, trustDomain }
   const certificate = await createIssuingCertificate({ certificate: root, signer: rootSigner }, subject, now)
   const issuer: Issuer = { name: subject.name, certificate, chain: [certificate], root, ...signer }
   const issue: TestCa['issue'] = async (identity, key, options = {}) =>

@@ -57,6 +57,7 @@ describe('refuses', () => {
     ['a device that the registry knows as a service', { profile: 'service' }, 'certificate-subject'],
     ['a revoked certificate', { certificateState: 'revoked' }, 'certificate-revoked'],
     ['a superseded certificate', { certificateState: 'superseded' }, 'certificate-revoked'],
+    ['a certificate of a retired issuer', { issuerState: 'retired' }, 'certificate-untrusted'],
     ['a policy that does not exist', { policy: 'gone' }, 'policy-not-found'],
     ['a policy name from Object’s prototype', { policy: 'constructor' }, 'policy-not-found'],
     ['a policy that cannot be read', { document: { name: 'device', allow: 'everything' } }, 'policy-not-found'],

@@ -1,4 +1,5 @@
-import type { ChangeKind, ProfileName } from '@muster/contracts'
+import type { X509Certificate } from 'node:crypto'
+import { type ChangeKind, type IssuerState, issuersChannel, type ProfileName } from '@muster/contracts'
 import { certificates, changes, type Db, devices, fleets, issuers, receipts } from '@muster/db'
 import { poolKey, type TestCa, type TestIssueOptions } from '@muster/pki/testing'
 import { and, eq, sql } from 'drizzle-orm'
@@ -41,16 +42,29 @@ export function createTestRegistry(db: Db, ca: TestCa) {
     await db.update(certificates).set({ state: 'superseded' }).where(before)
   }
 
+  async function addIssuer(
+    name: string,
+    kind: 'root' | 'issuing' | 'cross',
+    certificate: X509Certificate,
+    state: IssuerState,
+  ) {
+    const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+    const known = { name, kind, state, der: certificate.raw, fingerprint, notAfter: new Date(certificate.validTo) }
+    await db.insert(issuers).values({ ...known, createdAt: now() })
+    await db.execute(sql`select pg_notify(${issuersChannel}, ${name})`)
+  }
+
   return {
     async addIssuers() {
-      for (const [name, kind, certificate] of [
-        ['root', 'root', ca.root],
-        ['issuing-1', 'issuing', ca.issuer.certificate],
-      ] as const) {
-        const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
-        const notAfter = new Date(certificate.validTo)
-        await db.insert(issuers).values({ name, kind, der: certificate.raw, fingerprint, notAfter, createdAt: now() })
-      }
+      await addIssuer('root', 'root', ca.root, 'active')
+      await addIssuer('issuing-1', 'issuing', ca.issuer.certificate, 'active')
+    },
+
+    addIssuer,
+
+    async changeIssuer(name: string, state: IssuerState) {
+      await db.update(issuers).set({ state }).where(eq(issuers.name, name))
+      await db.execute(sql`select pg_notify(${issuersChannel}, ${name})`)
     },
 
     async addDevice(id: string, options: AddDeviceOptions = {}): Promise<TestDevice> {
@@ -59,10 +73,11 @@ export function createTestRegistry(db: Db, ca: TestCa) {
       const issued = await (options.ca ?? ca).issue({ fleet, group, device: id, profile }, privateKey, options)
       const { keyFingerprint, serial, fingerprint, der, notBefore, notAfter } = issued
       const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-      const device = { id, serial, key, cert: issued.pem + ca.issuer.certificate }
+      const { issuer } = options.ca ?? ca
+      const device = { id, serial, key, cert: issued.pem + issuer.certificate }
       if (options.unknown) return device
       await insertDevice(fleet, id, group, profile, keyFingerprint)
-      const holder = { fleet, device: id, issuer: 'issuing-1', state: 'active' } as const
+      const holder = { fleet, device: id, issuer: issuer.name, state: 'active' } as const
       const issue = { serial, fingerprint, keyFingerprint, der, notBefore, notAfter }
       await db.insert(certificates).values({ ...holder, ...issue })
       return device
