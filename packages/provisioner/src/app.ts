@@ -4,6 +4,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { createMiddleware } from 'hono/factory'
 import { secureHeaders } from 'hono/secure-headers'
 import { addAuditRoutes } from './audit/routes.ts'
+import { addCertificateRoutes } from './certificates/routes.ts'
 import { addClaimRoutes } from './claims/routes.ts'
 import type { Deps } from './context.ts'
 import { addDeviceRoutes } from './devices/routes.ts'
@@ -54,6 +55,7 @@ export function createApp(deps: Deps): App {
   addFleetRoutes(app, deps)
   addRenewalWindowRoutes(app, deps)
   addIssuerRoutes(app, deps)
+  addCertificateRoutes(app, deps)
   addAuditRoutes(app, deps)
   addReadiness(app, deps)
   addDocumentation(app)

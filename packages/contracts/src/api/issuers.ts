@@ -40,13 +40,18 @@ export const RetireIssuerRequest = z
   .meta({ id: 'RetireIssuerRequest' })
 export type RetireIssuerRequest = z.infer<typeof RetireIssuerRequest>
 
+/** What ends when, and who is lost if nothing can be renewed for a while. Late devices of fleets that allow it are not lost. */
 export const Forecast = z
   .object({
-    expiring: z.array(z.object({ within: z.string(), certificates: z.int(), servers: z.int() })),
+    expiring: z
+      .array(z.object({ within: z.string().describe('like 24h'), certificates: z.int(), servers: z.int() }))
+      .describe('certificates in use by when they end; each number includes those before it'),
     outage: z.object({
       hours: z.int(),
-      devices: z.int().describe('devices whose certificate ends if nothing can be renewed for so long'),
-      first: z.array(z.object({ fleet: Name, device: Name, notAfter: Instant })),
+      devices: z.int().describe('whose last certificate ends within these hours'),
+      first: z
+        .array(z.object({ fleet: Name, device: Name, notAfter: Instant }))
+        .describe('of them, those that end first'),
     }),
   })
   .meta({ id: 'Forecast' })
