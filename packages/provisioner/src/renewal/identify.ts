@@ -26,7 +26,9 @@ export async function identifyHolder(
 
 /** Signed by our CA and not on record: somebody else may have the CA's key. Anything else is a stranger, and leaves no trace here. */
 async function recordStolenKey(ctx: Context, presented: X509Certificate, address: string, refusal: MusterError) {
-  if (!ctx.issuers.rows.some(({ der }) => isSignedBy(presented, new X509Certificate(der)))) return
+  const { active, rows } = ctx.issuers
+  const ours = [active.certificate, ...rows.map(({ der }) => new X509Certificate(der))]
+  if (!ours.some((issuer) => isSignedBy(presented, issuer))) return
   const { code, detail } = refusal
   ctx.metrics.alerts.inc({ code })
   ctx.log.warn({ code, address, fingerprint: certificateFingerprint(presented.raw), requestId: ctx.requestId }, 'alert')

@@ -25,6 +25,8 @@ export interface Stage extends AsyncDisposable {
   app: App
   token: string
   owner: Db
+  /** Of the database, for a connection beside the pool. */
+  url: string
   /** What was logged, a line each. */
   logged: string[]
   advance(ms: number): Date
@@ -80,6 +82,7 @@ export async function openStage(): Promise<Stage> {
     app,
     token: `muster_op_${id}_${secret}`,
     owner,
+    url: test.as('muster_provisioner'),
     logged,
     advance(ms) {
       clock = new Date(clock.getTime() + ms)
