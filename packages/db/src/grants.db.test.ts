@@ -44,6 +44,7 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
     muster_broker: 'select insert',
   },
   renewal_windows: { muster_provisioner: 'select insert delete', muster_broker: '' },
+  responders: { muster_provisioner: 'select insert', muster_broker: '' },
   telemetry: { muster_provisioner: 'select', muster_broker: 'insert' },
 }
 

@@ -14,6 +14,8 @@ grant select on telemetry, receipts, nodes, issuer_trust to muster_provisioner;
 grant update (state, state_at) on issuers to muster_provisioner;
 grant update (late_renewal_days) on fleets to muster_provisioner;
 grant select, insert, update on crls to muster_provisioner;
+-- As with certificates: nothing that was signed is forgotten.
+grant select, insert on responders to muster_provisioner;
 grant select, insert, delete on renewal_windows to muster_provisioner;
 grant select, update (answer, answered_at), delete on renewal_requests to muster_provisioner;
 

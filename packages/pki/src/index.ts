@@ -27,6 +27,7 @@ export type { Issuer, IssuerUrls, Signer } from './issuer.ts'
 export { generateKey, type KeyAlgorithm } from './keys/generate.ts'
 export { requireAllowedKey } from './keys/require-allowed-key.ts'
 export {
+  createOcspRequest,
   encodeOcspCertId,
   encodeOcspRequest,
   isIssuedBy,
@@ -48,3 +49,4 @@ export { decodeBase64, decodePem, encodePem } from './pem.ts'
 export { maxValidityMs } from './profiles.ts'
 export { createRenewalProof, type RenewalProof, type RenewalProofInput } from './renewal-proof/create.ts'
 export { parseRenewalProof, type VerifiedRenewal, verifyRenewalProof } from './renewal-proof/verify.ts'
+export { signatureAlgorithmFor } from './signatures.ts'

@@ -59,4 +59,9 @@ export function encodeOcspRequest(certIds: readonly Uint8Array[], nonce?: Uint8A
   return encodeDer(sequence(sequence(list, ...extensions)))
 }
 
+/** An OCSPRequest (DER) for one certificate of `issuer`, without a nonce: its answer may come from a cache. */
+export function createOcspRequest(certificate: X509Certificate, issuer: X509Certificate): Buffer {
+  return encodeOcspRequest([encodeOcspCertId(ocspIssuerHashes(issuer), certificate.serialNumber.toLowerCase())])
+}
+
 export const encodeNonce = (nonce: Uint8Array) => extension(oids.ocspNonce, octetString(nonce))
