@@ -29,7 +29,7 @@ export interface Renewal {
   by: 'https' | 'mqtt' | 'store'
 }
 
-const connectMs = 30_000
+const connectMs = 10_000
 /** The new key is what the provisioner does not want. */
 const keyRefusals = new Set<ErrorCode>(['key-in-use', 'key-not-allowed', 'csr-invalid'])
 
@@ -53,6 +53,7 @@ export async function renew(options: RenewOptions): Promise<Renewal> {
   const request: Request = {
     ...{ store, url, clock, credentials, key, signal, client: options.client },
     csr: createCsr(key, credentials.enrolment.device.id),
+    unreachable: 0,
   }
   try {
     return await retry(() => attempt(request), options)
@@ -72,6 +73,8 @@ interface Request {
   csr: Buffer
   client: MqttClient | undefined
   signal: AbortSignal | undefined
+  /** How often nobody was there. */
+  unreachable: number
 }
 
 async function attempt(request: Request): Promise<Renewal> {
@@ -100,6 +103,9 @@ async function askProvisioner(request: Request): Promise<Renewal> {
     return { enrolment: await requestRenewal({ url, credentials, clock, signal }, body), by: 'https' }
   } catch (failure) {
     if (!isUnreachable(failure)) throw failure
+    request.unreachable += 1
+    // An answer may just have been lost.
+    if (request.unreachable < 2) throw failure
     try {
       return { enrolment: await askThroughBroker(request), by: 'mqtt' }
     } catch (second) {

@@ -1,2 +1,3 @@
 export * from './broker.ts'
 export * from './provisioner.ts'
+export * from './registry.ts'
