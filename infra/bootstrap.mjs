@@ -23,6 +23,8 @@ try {
   if (process.argv.includes('--test')) {
     const { requireSystemPackages } = await import('./system-packages.mjs')
     requireSystemPackages()
+    const { buildPkcs11 } = await import('./build-pkcs11.mjs')
+    buildPkcs11()
   }
 } catch (error) {
   say(error.message)

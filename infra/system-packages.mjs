@@ -11,6 +11,8 @@ const needs = [
   { commands: ['openssl'], debian: 'openssl', why: 'a second opinion on certificates' },
   { commands: ['certtool'], debian: 'gnutls-bin', why: 'a third opinion on certificates' },
   { commands: ['ocsptool'], debian: 'gnutls-bin', why: 'a third opinion on certificates' },
+  { commands: ['softhsm2-util'], debian: 'softhsm2', why: 'an HSM' },
+  { commands: ['g++'], debian: 'g++', why: 'compiling pkcs11js, the way to an HSM' },
   { commands: ['curl'], debian: 'curl', why: 'the tutorial' },
 ]
 

@@ -10,6 +10,8 @@ export { type FileKeyStore, fileKeyStore, type KeyStore, keySigner } from './ca/
 export { type CaListing, listCa } from './ca/list.ts'
 export { moveKey } from './ca/move-key.ts'
 export { type Ca, type CaOptions, openCa } from './ca/open.ts'
+export { type CaPlace, openKeyStore } from './ca/passphrase.ts'
+export { preferKeyStore } from './ca/prefer-store.ts'
 export { createRoot, type Root, type RootOptions } from './ca/root.ts'
 export { type CrlEntries, createCrlEntries, type RevokedCertificate } from './crl/entries.ts'
 export type { CrlReason } from './crl/reason.ts'

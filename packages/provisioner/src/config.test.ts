@@ -38,3 +38,29 @@ test('every problem is told', () => {
   }
   expect(problems.map((problem) => problem.split(':')[0]).sort()).toEqual(Object.keys(env).sort())
 })
+
+test('a token is asked for only where the keys are in one', () => {
+  const problemsOf = (env: Record<string, string>) => {
+    try {
+      loadConfig(env)
+      return []
+    } catch (error) {
+      return error instanceof ConfigError ? [...error.problems].sort() : [error]
+    }
+  }
+  expect(loadConfig({ MUSTER_DATABASE_URL: url, MUSTER_PKCS11_MODULE: '/lib/hsm.so' }).pkcs11).toBeUndefined()
+  const needed = ['MUSTER_PKCS11_MODULE', 'MUSTER_PKCS11_PIN', 'MUSTER_PKCS11_TOKEN'].map(
+    (name) => `${name}: is needed`,
+  )
+  expect(problemsOf({ MUSTER_DATABASE_URL: url, MUSTER_CA_KEYS: 'pkcs11' })).toEqual(needed)
+  const token = { MUSTER_PKCS11_MODULE: '/lib/hsm.so', MUSTER_PKCS11_TOKEN: 'muster', MUSTER_PKCS11_PIN: '1234' }
+  const { MUSTER_PKCS11_TOKEN: _, ...partly } = token
+  expect(problemsOf({ ...partly, MUSTER_CA_KEYS: 'pkcs11' })).toEqual(
+    ['MUSTER_DATABASE_URL', 'MUSTER_PKCS11_TOKEN'].map((name) => `${name}: is needed`),
+  )
+  expect(loadConfig({ MUSTER_DATABASE_URL: url, MUSTER_CA_KEYS: 'pkcs11', ...token }).pkcs11).toEqual({
+    module: '/lib/hsm.so',
+    token: 'muster',
+    pin: '1234',
+  })
+})

@@ -6,7 +6,9 @@ import { z } from 'zod'
 
 const daySeconds = 86_400
 
-export const provisionerVariables = z.object({
+type TokenVariable = `MUSTER_PKCS11_${'MODULE' | 'TOKEN' | 'PIN'}`
+
+const variables = z.object({
   MUSTER_DATA: z.string().default('.muster'),
   MUSTER_HOST: Host.default('127.0.0.1'),
   MUSTER_API_PORT: Port.default(8443),
@@ -16,6 +18,10 @@ export const provisionerVariables = z.object({
   MUSTER_PUBLIC_HOST: Host.default('localhost'),
   MUSTER_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://'),
   MUSTER_CA_PASSPHRASE: z.string().min(12, 'must have 12 characters or more').optional(),
+  MUSTER_CA_KEYS: z.enum(['file', 'pkcs11']).default('file'),
+  MUSTER_PKCS11_MODULE: z.string().optional(),
+  MUSTER_PKCS11_TOKEN: z.string().optional(),
+  MUSTER_PKCS11_PIN: z.string().optional(),
   MUSTER_TRUST_DOMAIN: z
     .string()
     .regex(/^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$/, 'must be a domain name in lower case')
@@ -26,7 +32,20 @@ export const provisionerVariables = z.object({
   MUSTER_NODE: NodeName.max(40).default('1'),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
-export const provisionerSecrets = ['MUSTER_DATABASE_URL', 'MUSTER_CA_PASSPHRASE'] as const
+type Variables = z.output<typeof variables>
+
+/** Told with all the other problems, so looked at whatever they are. */
+const neededForToken = (name: TokenVariable) =>
+  [
+    (read: Variables) => read.MUSTER_CA_KEYS !== 'pkcs11' || read[name] !== undefined,
+    { path: [name], message: 'is needed with MUSTER_CA_KEYS=pkcs11', when: () => true },
+  ] as const
+
+export const provisionerVariables = variables
+  .refine(...neededForToken('MUSTER_PKCS11_MODULE'))
+  .refine(...neededForToken('MUSTER_PKCS11_TOKEN'))
+  .refine(...neededForToken('MUSTER_PKCS11_PIN'))
+export const provisionerSecrets = ['MUSTER_DATABASE_URL', 'MUSTER_CA_PASSPHRASE', 'MUSTER_PKCS11_PIN'] as const
 
 export type Config = ReturnType<typeof loadConfig>
 
@@ -37,6 +56,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>) {
     data,
     caDirectory: join(data, 'ca'),
     caPassphrase: read.MUSTER_CA_PASSPHRASE,
+    pkcs11: readToken(read),
     databaseUrl: read.MUSTER_DATABASE_URL,
     host: read.MUSTER_HOST,
     apiPort: read.MUSTER_API_PORT,
@@ -49,4 +69,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>) {
     node: `provisioner-${read.MUSTER_NODE}`,
     logLevel: read.MUSTER_LOG_LEVEL,
   })
+}
+
+function readToken(read: Variables) {
+  const { MUSTER_PKCS11_MODULE: module, MUSTER_PKCS11_TOKEN: token, MUSTER_PKCS11_PIN: pin } = read
+  const complete = module !== undefined && token !== undefined && pin !== undefined
+  return read.MUSTER_CA_KEYS === 'pkcs11' && complete ? { module, token, pin } : undefined
 }

@@ -13,6 +13,7 @@ import { createLogger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { startRenewalAnswers } from './renewal/answer-requests.ts'
 import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
+import { openKeys } from './startup/open-keys.ts'
 import { prepareRegistry } from './startup/prepare-registry.ts'
 import { startOwnRenewal } from './startup/renew-own-certificate.ts'
 import { reportFailure } from './startup/report-failure.ts'
@@ -35,7 +36,9 @@ async function main(): Promise<void> {
   })
   const { trustDomain, publicHost, mqttPort, validityMs, host } = config
   const onError = (err: unknown) => log.error({ err }, 'something in the background failed')
-  const store = fileCaStore({ directory: config.caDirectory, passphrase: config.caPassphrase, trustDomain, now })
+  await using held = await openKeys(config, log)
+  const place = { directory: config.caDirectory, passphrase: config.caPassphrase, keys: held.keys }
+  const store = fileCaStore({ ...place, trustDomain, now })
   await prepareRegistry(db, store, config, now())
   const issuers = await openIssuers({ db, store, onError })
   const settings = { trustDomain, publicHost, mqttPort, validityMs }

@@ -7,6 +7,7 @@ import {
   createRoot,
   type Issuer,
   type IssuerUrls,
+  type KeyStore,
   listCa,
   openCa,
 } from '@muster/pki'
@@ -24,6 +25,8 @@ export interface CaStore {
 export interface CaStoreOptions {
   directory: string
   passphrase: string | undefined
+  /** Absent: encrypted files in the directory. */
+  keys?: KeyStore | undefined
   trustDomain: string
   now(): Date
   urls?: (issuer: string) => IssuerUrls
