@@ -23,6 +23,9 @@ const hints: Partial<Record<ErrorCode, string>> = {
   'fleet-not-found': '--fleet names another fleet',
   'policy-not-found': '`muster policies list` shows what there is',
   'transition-not-allowed': '`muster devices show` tells the state it is in',
+  'issuer-not-found': '`muster ca list` shows what there is',
+  'issuer-not-trusted': '`muster ca list` shows which brokers are missing',
+  'issuer-in-use': '`muster certificates list --issuer <name>` shows the stragglers',
   'rate-limited': 'wait a little',
   unavailable: '`muster doctor` looks for the cause',
 }

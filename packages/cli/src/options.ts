@@ -1,3 +1,4 @@
+import { Duration } from '@muster/contracts'
 import { InvalidArgumentError } from 'commander'
 
 /** For options that may be given several times. */
@@ -9,4 +10,11 @@ export function parseCount(text: string): number {
   const count = Number(text)
   if (/^\d+$/.test(text) && count >= 1 && count <= 1_000_000) return count
   throw new InvalidArgumentError('A whole number from 1 to 1,000,000 is expected.')
+}
+
+/** `90s`, `15m`, `72h`, `30d`, as seconds. */
+export function parseDuration(text: string): number {
+  const parsed = Duration.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new InvalidArgumentError('A duration like 15m, 72h or 30d is expected.')
 }

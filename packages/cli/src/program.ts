@@ -1,12 +1,16 @@
 import { Command, CommanderError } from 'commander'
+import { addCaCommands } from './ca/commands.ts'
+import { addCertificateCommands } from './certificates/commands.ts'
 import { addClaimCommands } from './claims/commands.ts'
 import { addDeviceCommands } from './devices/commands.ts'
 import { addDoctorCommand } from './doctor/command.ts'
 import { describeFailure, exitCodes } from './exit.ts'
+import { addFleetCommands } from './fleets/commands.ts'
 import { notify } from './io.ts'
 import { addMigrateCommand } from './migrate/command.ts'
 import { addPolicyCommands } from './policies/commands.ts'
 import { addProcessCommands } from './processes/commands.ts'
+import { addRenewalCommands } from './renewals/commands.ts'
 import type { Cli } from './settings.ts'
 import { addSimCommand } from './sim/command.ts'
 import { addUpCommand } from './up/command.ts'
@@ -46,6 +50,10 @@ export function createProgram(cli: Cli): Command {
   addClaimCommands(program, cli)
   addDeviceCommands(program, cli)
   addPolicyCommands(program, cli)
+  addFleetCommands(program, cli)
+  addCertificateCommands(program, cli)
+  addRenewalCommands(program, cli)
+  addCaCommands(program, cli)
   addSimCommand(program, cli)
   addDoctorCommand(program, cli)
   exitByThrowing(program)

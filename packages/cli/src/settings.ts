@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { X509Certificate } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Api, type ApiAddress, openApi } from './api/client.ts'
 import type { Config } from './config.ts'
@@ -41,8 +42,27 @@ export async function openOperatorApi(cli: Cli, options: GlobalOptions): Promise
 export async function loadApiAddress(cli: Cli, options: GlobalOptions): Promise<ApiAddress> {
   const data = findData(cli, options)
   const url = findApiUrl(cli, options)
-  const ca = await read(options.ca ?? join(data, 'ca/root.crt'), 'root certificate', '--data or --ca')
+  const ca = await loadRoots(options, data)
   return { url, ca, token: await loadToken(cli, options, data) }
+}
+
+/** All roots of the data directory, because they can be rolled. */
+async function loadRoots(options: GlobalOptions, data: string): Promise<string> {
+  if (options.ca !== undefined) return read(options.ca, 'root certificate', '--data or --ca')
+  const directory = join(data, 'ca')
+  const files = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.crt'))
+  const found = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')))
+  const roots = found.filter(isRoot)
+  return roots.length > 0 ? roots.join('') : read(join(directory, 'root.crt'), 'root certificate', '--data or --ca')
+}
+
+function isRoot(pem: string): boolean {
+  try {
+    const certificate = new X509Certificate(pem)
+    return certificate.checkIssued(certificate)
+  } catch {
+    return false
+  }
 }
 
 async function loadToken(cli: Cli, options: GlobalOptions, data: string): Promise<string> {

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { MusterError } from '@muster/contracts'
-import { drizzle } from 'drizzle-orm/node-postgres'
-import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
 import { describeDatabaseError } from './pg-errors.ts'
 import { becomeOwner } from './roles.ts'
@@ -37,6 +35,9 @@ async function migrateLocked(client: pg.Client): Promise<void> {
   await client.query('select pg_advisory_lock($1)', [lockKey])
   if (isReached(wanted, await readReached(client))) return
   await becomeOwner(client)
+  // Half a second to load, which a start that finds everything in place need not pay.
+  const { drizzle } = await import('drizzle-orm/node-postgres')
+  const { migrate } = await import('drizzle-orm/node-postgres/migrator')
   await migrate(drizzle(client), { migrationsFolder })
   await client.query('begin')
   await client.query(wanted.grants)

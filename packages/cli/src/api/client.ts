@@ -19,6 +19,7 @@ export interface Api extends Disposable {
   readonly url: string
   get<T extends z.ZodType>(path: string, answer: T, query?: Query): Promise<z.output<T>>
   post<T extends z.ZodType>(path: string, body: unknown, answer: T, query?: Query): Promise<z.output<T>>
+  patch<T extends z.ZodType>(path: string, body: unknown, answer: T): Promise<z.output<T>>
   remove(path: string, query?: Query): Promise<void>
   /** All pages of a list, or as many items as `most`. */
   list<T extends z.ZodType>(path: string, item: T, query?: Query, most?: number): Promise<z.output<T>[]>
@@ -45,6 +46,7 @@ export function openApi({ url, ca, token }: ApiAddress): Api {
     url,
     get: async (path, answer, query) => check(url, answer, await call('GET', path, query)),
     post: async (path, body, answer, query) => check(url, answer, await call('POST', path, query, body)),
+    patch: async (path, body, answer) => check(url, answer, await call('PATCH', path, {}, body)),
     remove: async (path, query) => void (await call('DELETE', path, query)),
     async list(path, item, query = {}, most = Number.POSITIVE_INFINITY) {
       const items: z.output<typeof item>[] = []

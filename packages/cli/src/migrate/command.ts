@@ -16,7 +16,7 @@ async function migrate({ io, config }: Cli): Promise<void> {
       exitCode: exitCodes.usage,
       hint: '`muster up` migrates its own database by itself',
     })
-  const { migrateDb } = await import('@muster/db')
+  const { migrateDb } = await import('@muster/db/migrate')
   await migrateDb(config.databaseUrl)
   notify(io, 'the database is up to date')
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { DbRole } from '@muster/db'
 import { openEmbeddedPostgres } from '@muster/db/embedded'
+import { migrateDb } from '@muster/db/migrate'
 import type { UpContext } from './context.ts'
 import { keepRunning } from './keep-running.ts'
 
@@ -10,11 +11,9 @@ export interface RunningDatabase extends AsyncDisposable {
 
 /** The database that the environment names, or a PostgreSQL of our own that is started again when it ends. */
 export async function openDatabase(up: UpContext): Promise<RunningDatabase> {
-  // Takes as long to load as PostgreSQL to start.
-  const loading = import('@muster/db')
   const external = up.cli.config.databaseUrl
   if (external !== undefined) {
-    await (await loading).migrateDb(external)
+    await migrateDb(external)
     return { url: () => external, [Symbol.asyncDispose]: async () => undefined }
   }
   const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`
@@ -27,7 +26,7 @@ export async function openDatabase(up: UpContext): Promise<RunningDatabase> {
   })
   await using opened = new AsyncDisposableStack()
   opened.use(kept)
-  await (await loading).migrateDb(kept.current.url('muster_owner'))
+  await migrateDb(kept.current.url('muster_owner'))
   const held = opened.move()
   return { url: (role) => kept.current.url(role), [Symbol.asyncDispose]: () => held.disposeAsync() }
 }
