@@ -14,6 +14,8 @@ export interface CallOptions {
   method?: string
   path: string
   token?: string | undefined
+  /** PEM, for mutual TLS. */
+  credentials?: { key: string; cert: string } | undefined
   body?: unknown
   headers?: Record<string, string>
   timeoutMs?: number
@@ -31,6 +33,7 @@ export function call(options: CallOptions): Promise<Answer> {
         path: options.path,
         method: options.method ?? (body === undefined ? 'GET' : 'POST'),
         ca: options.ca,
+        ...options.credentials,
         agent: new Agent({ keepAlive: false }),
         timeout: options.timeoutMs ?? 10_000,
         headers: {
