@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto'
 import type { Db } from '@muster/db'
 import type { Logger } from 'pino'
 import { createAccept } from './accept.ts'
@@ -18,6 +17,7 @@ import { openNodeLease } from './nodes.ts'
 import { createObserver } from './observer.ts'
 import { openPresence } from './presence.ts'
 import { openRefusalLog } from './refusal-log.ts'
+import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
 
@@ -30,7 +30,9 @@ export interface BrokerSettings {
   limits: Limits
   /** For the connection that waits for notifications. */
   databaseUrl: string
-  credentials: { key: KeyObject; certificate: string; roots: string }
+  credentials: ServerCredentials
+  /** How this node gets its next certificate. */
+  keepRenewed?: (use: UseCredentials) => ServerRenewal
 }
 
 export interface BrokerDeps {
@@ -91,16 +93,23 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
     serve: mqtt.serve,
     observer,
   })
-  const { certificate: cert, roots } = credentials
-  const key = credentials.key.export({ type: 'pkcs8', format: 'pem' })
-  const load = () => loadTrust(db, roots)
+  let own = credentials
+  const load = () => loadTrust(db, own.roots)
   const trust = await load()
+  const secure = ({ ca }: Trust) => {
+    const key = own.key.export({ type: 'pkcs8', format: 'pem' })
+    return { key, cert: own.certificate, ca }
+  }
   const { host, mqttPort: port } = settings
-  const listener = opening.use(
-    await listen({ host, port, limits, credentials: { key, cert, ca: trust.ca }, accept, observer }),
-  )
-  const apply = async ({ ca }: Trust) => {
-    listener.setCredentials({ key, cert, ca })
+  const listener = opening.use(await listen({ host, port, limits, credentials: secure(trust), accept, observer }))
+  const renewal = settings.keepRenewed?.(async (renewed) => {
+    own = renewed
+    listener.setCredentials(secure(await load()))
+  })
+  if (renewal) opening.use(renewal)
+  const apply = async (changed: Trust) => {
+    listener.setCredentials(secure(changed))
+    renewal?.hurry()
     await recheck()
   }
   const watch = { db, node, url: settings.databaseUrl, pollMs: limits.pollMs, trust, load, apply, now, onError }

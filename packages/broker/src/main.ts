@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { openDb } from '@muster/db'
+import { loadCredentials } from '@muster/device'
 import { pino } from 'pino'
 import { startBroker } from './broker.ts'
 import { loadConfig } from './config.ts'
 import { defaultLimits } from './limits.ts'
 import { reportFailure } from './report-failure.ts'
-import { openServerCredentials } from './server-credentials.ts'
+import { openServerStore } from './server-credentials.ts'
+import { keepServerRenewed, type UseCredentials } from './server-renewal.ts'
 import { watchShutdown } from './shutdown.ts'
 
 async function main(): Promise<void> {
@@ -20,7 +22,7 @@ async function main(): Promise<void> {
     role: 'muster_broker',
     onError: (err) => log.warn({ err }, 'a database connection broke'),
   })
-  const credentials = await openServerCredentials({
+  const store = await openServerStore({
     data: config.MUSTER_DATA,
     node,
     apiUrl: config.MUSTER_API_URL,
@@ -36,7 +38,8 @@ async function main(): Promise<void> {
     trustDomain: config.MUSTER_TRUST_DOMAIN,
     limits: defaultLimits,
     databaseUrl,
-    credentials,
+    credentials: await loadCredentials(store),
+    keepRenewed: (use: UseCredentials) => keepServerRenewed({ store, use, log }),
   }
   await using broker = await startBroker({ settings, db, log, now: () => new Date() })
 

@@ -1,22 +1,22 @@
 import { join } from 'node:path'
 import { MusterError } from '@muster/contracts'
-import { type Credentials, enrol, loadCredentials, openStore } from '@muster/device'
+import { type DeviceStore, enrol, openStore } from '@muster/device'
 import type { Logger } from 'pino'
 
 const patienceMs = 60_000
 
 /**
- * This node's own key and certificate: from its store, or enrolled with a claim like any device.
+ * The store with this node's own key and certificate; where it is empty, the node enrols with a claim like any device.
  * @throws MusterError when there is neither a certificate nor a way to get one
  */
-export async function openServerCredentials(options: {
+export async function openServerStore(options: {
   data: string
   node: string
   apiUrl: string
   claim: string | undefined
   signal: AbortSignal
   log: Logger
-}): Promise<Credentials> {
+}): Promise<DeviceStore> {
   const { data, node, apiUrl, claim, log } = options
   const store = await openStore(join(data, 'broker', node))
   if (!(await store.loadEnrolment())) {
@@ -43,5 +43,5 @@ export async function openServerCredentials(options: {
       throw new MusterError('unavailable', `cannot enrol at ${apiUrl}: ${last?.detail ?? 'no answer'}`, { cause })
     }
   }
-  return loadCredentials(store)
+  return store
 }
