@@ -7,6 +7,7 @@ export type FleetEvent = { at: number } & (
   | { type: 'published'; device: string; topic: string; ms: number }
   | { type: 'command'; device: string; topic: string }
   | { type: 'closed'; device: string; reasonCode?: number }
+  | { type: 'renewed'; device: string; ms: number }
   | { type: 'refused'; device: string; code: string }
   | { type: 'retry'; device: string; code: string; delayMs: number }
   | { type: 'progress'; counts: Counts }

@@ -104,6 +104,20 @@ test('a lost connection is made again and counted', async () => {
   expect(happened(events, 'closed')).toMatchObject([{ device: 'sim-0001' }])
 })
 
+test('certificates are renewed by the devices themselves, and nobody falls out', async () => {
+  broker.judge = (certificate) => ('code' in server.registry.use(certificate.serialNumber.toLowerCase()) ? 0x87 : 0)
+  server.window = { start: new Date(0), end: new Date(1) }
+  const { summary } = await run(
+    { devices: 3, renew: true, newKeys: true },
+    { until: (events) => happened(events, 'renewed').length >= 9 },
+  )
+  expect(summary.counts).toMatchObject({ enrolled: 3, refused: 0 })
+  expect(summary.counts.renewals).toBeGreaterThanOrEqual(9)
+  expect(summary.latency.overlap.count).toBe(summary.counts.renewals)
+  expect(summary.failures).toEqual({})
+  expect([...server.registry.states.values()].filter((state) => state === 'active')).toHaveLength(3)
+})
+
 test('commands are answered', async () => {
   const topic = 'fleets/default/devices/sim-0001/commands/blink'
   const isAnswered = () => broker.published.some((packet) => packet.topic.endsWith('/events/commands/blink'))

@@ -7,7 +7,7 @@ export function formatSummary(summary: Summary): string {
   const rate = seconds > 0 ? Math.round(counts.acknowledged / seconds) : 0
   const lines = [
     `${summary.devices} devices, seed ${summary.seed}, ${seconds.toFixed(1)} s`,
-    `  enrolled ${counts.enrolled}   connections ${counts.connections}   refused ${counts.refused}   commands ${counts.commands}`,
+    `  enrolled ${counts.enrolled}   connections ${counts.connections}   refused ${counts.refused}   renewals ${counts.renewals}   commands ${counts.commands}`,
     `  published ${counts.published}   acknowledged ${counts.acknowledged} (${rate}/s)   skipped ${summary.skipped}`,
     '',
     formatRow('ms', ['count', 'p50', 'p90', 'p99', 'max']),

@@ -21,6 +21,8 @@ const settings = {
   store: z.string().optional(),
   keyAlgorithm: z.enum(keyAlgorithms).default('p256'),
   protocolVersion: z.union([z.literal(4), z.literal(5)]).default(5),
+  renew: z.boolean().default(false),
+  newKeys: z.boolean().default(false),
 }
 
 const FleetSettings = z.object({ ...settings, claim: z.string() })

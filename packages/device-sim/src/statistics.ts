@@ -11,6 +11,8 @@ export interface Counts {
   published: number
   acknowledged: number
   commands: number
+  /** Certificates that were renewed and then admitted by the platform. */
+  renewals: number
 }
 
 /** Milliseconds. */
@@ -22,8 +24,9 @@ export interface Percentiles {
   max: number
 }
 
-type Latency = 'enrol' | 'connect' | 'publish'
-export type Step = Latency | 'subscribe'
+/** `overlap`: how long a device had two certificates, from the answer until the platform had seen the new one. */
+type Latency = 'enrol' | 'connect' | 'publish' | 'overlap'
+export type Step = Exclude<Latency, 'overlap'> | 'subscribe' | 'renew'
 
 export interface Summary {
   devices: number
@@ -48,7 +51,12 @@ export interface Statistics {
 export function createStatistics(): Statistics {
   const startedAt = performance.now()
   const failures = new Map<string, number>()
-  const histograms = { enrol: createHistogram(), connect: createHistogram(), publish: createHistogram() }
+  const histograms = {
+    enrol: createHistogram(),
+    connect: createHistogram(),
+    publish: createHistogram(),
+    overlap: createHistogram(),
+  }
   const statistics: Statistics = {
     counts: {
       started: 0,
@@ -59,6 +67,7 @@ export function createStatistics(): Statistics {
       published: 0,
       acknowledged: 0,
       commands: 0,
+      renewals: 0,
     },
     skipped: 0,
     // Histograms hold integers above zero: microseconds.
@@ -78,6 +87,7 @@ export function createStatistics(): Statistics {
         enrol: percentilesOf(histograms.enrol),
         connect: percentilesOf(histograms.connect),
         publish: percentilesOf(histograms.publish),
+        overlap: percentilesOf(histograms.overlap),
       },
     }),
   }

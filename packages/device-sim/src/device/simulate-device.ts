@@ -7,6 +7,7 @@ import { type FleetSettings, nameDevice } from '../options.ts'
 import type { Statistics, Step } from '../statistics.ts'
 import { answerCommands } from './answer-commands.ts'
 import { publishReadings } from './publish-readings.ts'
+import { renewForLife } from './renew-for-life.ts'
 import { createSensor } from './sensor.ts'
 import { watchConnection } from './watch-connection.ts'
 
@@ -89,7 +90,10 @@ async function liveConnected(life: Life, client: MqttClient, enrolment: Enrolmen
   })
   answerCommands(life, client, enrolment)
   const stopPublishing = publishReadings(life, client, enrolment)
-  await ended
+  {
+    await using _ = life.settings.renew ? renewForLife(life, client) : undefined
+    await ended
+  }
   stopPublishing()
 }
 

@@ -61,8 +61,14 @@ export class Link {
     this.#avoided = undefined
     const prepared = await this.#open(await this.#choose(), signal)
     prepared.socket.on('error', () => undefined)
-    this.#prepared?.socket.destroy()
+    this.discardPrepared()
     this.#prepared = prepared
+  }
+
+  /** Closes what was opened ahead and is of no use now. */
+  discardPrepared(): void {
+    this.#prepared?.socket.destroy()
+    this.#prepared = undefined
   }
 
   get isPrepared(): boolean {

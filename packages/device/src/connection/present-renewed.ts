@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MqttClient } from 'mqtt'
 import type { Link } from './link.ts'
@@ -7,6 +6,7 @@ const links = new WeakMap<MqttClient, Link>()
 // MQTT §3.14: no will is to be published, and the session stays as long as it was agreed.
 const disconnectPacket = Buffer.of(0xe0, 0)
 const drainMs = 500
+const leaveMs = 1_000
 const drainStepMs = 20
 
 /** Lets `presentRenewed` find the connection behind a client. */
@@ -22,19 +22,28 @@ export function rememberLink(client: MqttClient, link: Link): void {
 export async function presentRenewed(client: MqttClient, signal: AbortSignal): Promise<void> {
   const link = links.get(client)
   if (!link) throw new TypeError('this client is not one of connect()')
-  if (client.connected) {
-    await link.prepare(signal)
-    await drained(client)
-    const { stream } = client
-    const left = once(stream, 'close')
-    stream.end(disconnectPacket, () => stream.destroy())
-    await left
-  } else if (client.reconnecting && client.stream.destroyed) {
+  try {
+    if (client.connected) await leaveFor(link, client, signal)
     // Not in the pause that a refusal of the old certificate has earned.
-    client.connect()
+    else if (client.reconnecting && client.stream.destroyed) client.connect()
+    await nextAnswer(client, signal)
+  } finally {
+    link.discardPrepared()
   }
-  await nextAnswer(client, signal)
   await link.settled()
+}
+
+async function leaveFor(link: Link, client: MqttClient, signal: AbortSignal): Promise<void> {
+  await link.prepare(signal)
+  await drained(client)
+  const { stream } = client
+  if (!client.connected || stream.destroyed) return
+  const { promise: left, resolve } = Promise.withResolvers<void>()
+  client.once('close', resolve)
+  const hurry = setTimeout(() => stream.destroy(), leaveMs)
+  stream.end(disconnectPacket, () => stream.destroy())
+  await left
+  clearTimeout(hurry)
 }
 
 /** The next admission, or the next end of an attempt. */
