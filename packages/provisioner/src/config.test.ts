@@ -14,6 +14,7 @@ test('the defaults are those of the documentation', () => {
     mqttPort: 8883,
     publicHost: 'localhost',
     trustDomain: 'muster.local',
+    validityMs: 90 * 86_400_000,
     node: 'provisioner-1',
     logLevel: 'info',
   })
@@ -22,6 +23,7 @@ test('the defaults are those of the documentation', () => {
 
 test('every problem is told', () => {
   const env = {
+    MUSTER_CERTIFICATE_VALIDITY: '398d',
     MUSTER_API_PORT: 'x',
     MUSTER_NODE: 'Not A Name',
     MUSTER_DATABASE_URL: 'mysql://x',
@@ -63,4 +65,16 @@ test('a token is asked for only where the keys are in one', () => {
     token: 'muster',
     pin: '1234',
   })
+})
+
+test.each([
+  ['60s', 60_000],
+  ['30s', 30_000],
+  ['397d', 397 * 86_400_000],
+])('certificates that live %s', (text, validityMs) => {
+  expect(loadConfig({ MUSTER_DATABASE_URL: url, MUSTER_CERTIFICATE_VALIDITY: text })).toMatchObject({ validityMs })
+})
+
+test.each(['29s', '0s', '90', '9529h'])('not %s', (text) => {
+  expect(() => loadConfig({ MUSTER_DATABASE_URL: url, MUSTER_CERTIFICATE_VALIDITY: text })).toThrow(ConfigError)
 })
