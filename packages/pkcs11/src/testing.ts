@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -18,6 +18,13 @@ export interface SoftHsm extends AsyncDisposable {
   takeAway(): Promise<void>
   bringBack(): Promise<void>
   addToken(label: string, pin: string): Promise<void>
+  addKey(label: string): Promise<void>
+  removeKey(label: string): Promise<void>
+  /** Attributes of a private key, hexadecimal. */
+  inspect(label: string, types: readonly number[]): Promise<string[]>
+  changePin(from: string, to: string): Promise<void>
+  /** The pid of the one process that has the HSM's library. */
+  findProcess(): Promise<number>
 }
 
 const label = 'muster'
@@ -41,8 +48,25 @@ export async function openSoftHsm(): Promise<SoftHsm> {
     await run('softhsm2-util', args, { env })
   }
   await addToken(label, pin)
+  const address = { module, token: label, pin }
+  const administer = async (command: string, argument: string, ...more: string[]) => {
+    const tool = new URL('testing/tool.ts', import.meta.url).pathname
+    const { pin: _, ...place } = address
+    const [secret, ...rest] = command === 'change-pin' ? [argument, ...more] : [pin, argument, ...more]
+    const { stdout } = await run(
+      process.execPath,
+      [tool, JSON.stringify({ ...place, pin: secret }), command, ...rest],
+      { env },
+    )
+    return stdout
+  }
   return {
-    ...{ address: { module, token: label, pin }, env, directory, addToken },
+    ...{ address, env, directory, addToken },
+    addKey: async (name) => void (await administer('add', name)),
+    removeKey: async (name) => void (await administer('remove', name)),
+    inspect: async (name, types) => JSON.parse(await administer('attributes', name, ...types.map(String))),
+    changePin: async (from, to) => void (await administer('change-pin', from, to)),
+    findProcess: () => findProcess(configuration),
     takeAway: () => rename(tokens, away),
     bringBack: () => rename(away, tokens),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
@@ -57,4 +81,16 @@ function findModule(): string {
   const found = paths.find((path) => existsSync(path))
   if (!found) throw new Error(`SoftHSM2 is needed (Debian: apt-get install softhsm2); looked for ${paths.join(', ')}`)
   return found
+}
+
+async function findProcess(configuration: string): Promise<number> {
+  const found: number[] = []
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const read = (file: string) => readFile(join('/proc', pid, file), 'utf8').catch(() => '')
+    if (!(await read('cmdline')).includes('pkcs11/src/token/process.ts')) continue
+    if ((await read('environ')).includes(configuration)) found.push(Number(pid))
+  }
+  const [pid] = found
+  if (pid === undefined || found.length > 1) throw new Error(`${found.length} processes have the HSM's library`)
+  return pid
 }

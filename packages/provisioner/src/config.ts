@@ -29,22 +29,32 @@ const variables = z.object({
   MUSTER_CERTIFICATE_VALIDITY: Duration.refine((seconds) => seconds >= 30, 'must be 30s or more')
     .refine((seconds) => seconds * 1_000 <= maxValidityMs, `must be ${maxValidityMs / 1_000 / daySeconds}d or less`)
     .default(90 * daySeconds),
+  // RFC 5280 §8: who fetches a CRL over TLS may need one for that.
+  MUSTER_PKI_URL: z
+    .string()
+    .regex(/^http:\/\/[A-Za-z0-9.[\]:-]+(\/[A-Za-z0-9._~-]+)*$/, 'must be http://host:port, with or without a path')
+    .optional(),
+  MUSTER_CRL_PERIOD: Duration.default(6 * 3_600),
+  MUSTER_CRL_LIFETIME: Duration.default(daySeconds),
+  MUSTER_CRL_SHARD_ABOVE: z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, 'must be a number of entries')
+    .transform(Number)
+    .optional(),
   MUSTER_NODE: NodeName.max(40).default('1'),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
 type Variables = z.output<typeof variables>
 
+const isThere = (name: TokenVariable) => (read: Variables) =>
+  read.MUSTER_CA_KEYS !== 'pkcs11' || read[name] !== undefined
 /** Told with all the other problems, so looked at whatever they are. */
-const neededForToken = (name: TokenVariable) =>
-  [
-    (read: Variables) => read.MUSTER_CA_KEYS !== 'pkcs11' || read[name] !== undefined,
-    { path: [name], message: 'is needed with MUSTER_CA_KEYS=pkcs11', when: () => true },
-  ] as const
+const needed = (name: TokenVariable) => ({ path: [name], message: 'is needed', when: () => true })
 
 export const provisionerVariables = variables
-  .refine(...neededForToken('MUSTER_PKCS11_MODULE'))
-  .refine(...neededForToken('MUSTER_PKCS11_TOKEN'))
-  .refine(...neededForToken('MUSTER_PKCS11_PIN'))
+  .refine(isThere('MUSTER_PKCS11_MODULE'), needed('MUSTER_PKCS11_MODULE'))
+  .refine(isThere('MUSTER_PKCS11_TOKEN'), needed('MUSTER_PKCS11_TOKEN'))
+  .refine(isThere('MUSTER_PKCS11_PIN'), needed('MUSTER_PKCS11_PIN'))
 export const provisionerSecrets = ['MUSTER_DATABASE_URL', 'MUSTER_CA_PASSPHRASE', 'MUSTER_PKCS11_PIN'] as const
 
 export type Config = ReturnType<typeof loadConfig>
@@ -66,6 +76,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>) {
     publicHost: read.MUSTER_PUBLIC_HOST,
     trustDomain: read.MUSTER_TRUST_DOMAIN,
     validityMs: read.MUSTER_CERTIFICATE_VALIDITY * 1_000,
+    pkiUrl: pkiUrlOf(read),
+    crl: {
+      periodMs: read.MUSTER_CRL_PERIOD * 1_000,
+      lifetimeMs: read.MUSTER_CRL_LIFETIME * 1_000,
+      shardAbove: read.MUSTER_CRL_SHARD_ABOVE,
+    },
     node: `provisioner-${read.MUSTER_NODE}`,
     logLevel: read.MUSTER_LOG_LEVEL,
   })
@@ -75,4 +91,11 @@ function readToken(read: Variables) {
   const { MUSTER_PKCS11_MODULE: module, MUSTER_PKCS11_TOKEN: token, MUSTER_PKCS11_PIN: pin } = read
   const complete = module !== undefined && token !== undefined && pin !== undefined
   return read.MUSTER_CA_KEYS === 'pkcs11' && complete ? { module, token, pin } : undefined
+}
+
+/** In every certificate, so it has to be known before one is issued: a port that the system chooses is not. */
+function pkiUrlOf(read: z.output<typeof variables>): string | undefined {
+  const { MUSTER_PKI_URL: url, MUSTER_PUBLIC_HOST: host, MUSTER_PKI_PORT: port } = read
+  if (url || port === 0) return url
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -30,12 +30,17 @@ export function keepLink({ onLost, onFound, ...options }: KeepOptions): KeptLink
     opening ??= open().finally(() => {
       opening = undefined
     })
-    return opening
+    link = await opening
+    return link
   }
 
   async function open(): Promise<Link> {
     try {
-      link = await openLink(options)
+      const opened = await openLink(options)
+      failure = undefined
+      if (state === 'lost') onFound?.()
+      state = 'found'
+      return opened
     } catch (error) {
       if (!(error instanceof TokenError)) throw error
       // A PIN that was refused is never tried again: a few more would lock the token.
@@ -43,10 +48,13 @@ export function keepLink({ onLost, onFound, ...options }: KeepOptions): KeptLink
       failure = { error, until }
       throw error
     }
-    failure = undefined
-    if (state === 'lost') onFound?.()
-    state = 'found'
-    return link
+  }
+
+  /** By a library that starts from nothing: one that has lost its token may go on and see an empty one. */
+  async function askAnew<Request extends TokenRequest>(request: Request, patienceMs: number) {
+    await reach()
+    await using anew = await open()
+    return await anew.ask(request, patienceMs)
   }
 
   async function askTwice<Request extends TokenRequest>(request: Request, patienceMs: number) {
@@ -54,8 +62,8 @@ export function keepLink({ onLost, onFound, ...options }: KeepOptions): KeptLink
     try {
       return await first.ask(request, patienceMs)
     } catch (error) {
-      // Sessions end when an HSM restarts: once more, with new ones. A key made twice would stay in the token.
-      if (!(error instanceof TokenError) || error.reason !== 'away' || request.what === 'create') throw error
+      // Sessions end when an HSM restarts: once more, with new ones.
+      if (!(error instanceof TokenError) || error.reason !== 'away') throw error
       return await (await reach()).ask(request, patienceMs)
     }
   }
@@ -63,7 +71,8 @@ export function keepLink({ onLost, onFound, ...options }: KeepOptions): KeptLink
   return {
     async ask(request, patienceMs = options.patienceMs) {
       try {
-        return await askTwice(request, patienceMs)
+        if (request.what === 'create') return await askAnew(request, patienceMs)
+        return (await askTwice(request, patienceMs)) ?? (await askAnew(request, patienceMs))
       } catch (error) {
         if (state === 'found' && !closed && error instanceof TokenError && isLoss(error)) {
           state = 'lost'
