@@ -1,7 +1,7 @@
 import { type Enrolment, type EnrolRequest, MusterError, type Policy } from '@muster/contracts'
 import { certificates, claimKeys, claims, recordAudit, type Tx } from '@muster/db'
 import { type Csr, readCsr } from '@muster/pki'
-import { and, desc, eq } from 'drizzle-orm'
+import { and, asc, eq, inArray } from 'drizzle-orm'
 import { type CertificateRow, issueRecorded, supersedeCertificates } from '../certificates/issue.ts'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
@@ -69,8 +69,9 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
   requireEnrollable(device, keyFingerprint)
 
   // Step 5: the certificate it has, or a new one; a claim that has led to one does not lead to a second.
-  const earlier = known && device.state === 'active' ? await findCertificate(tx, device) : undefined
-  const live = earlier && earlier.notAfter > ctx.now() ? earlier : undefined
+  const held = known && device.state === 'active' ? await findCertificates(tx, device) : []
+  const [earlier] = held
+  const live = held.find(({ notAfter }) => notAfter > ctx.now())
   if (binding && earlier && !live)
     throw new MusterError('certificate-expired', 'the certificate this claim led to has expired; a new claim is needed')
   if (earlier && !live) await supersedeCertificates(tx, earlier)
@@ -118,8 +119,9 @@ function requireEnrollable(device: DeviceRow, keyFingerprint: string): void {
   if (state === 'retired') throw new MusterError('device-retired', `${id} is retired; a new claim is needed`)
 }
 
-async function findCertificate(tx: Tx, device: DeviceRow): Promise<CertificateRow | undefined> {
-  const [row] = await tx
+/** The one in use, then the one that a renewal has left behind: its answer may have been lost until the first has expired. */
+function findCertificates(tx: Tx, device: DeviceRow): Promise<CertificateRow[]> {
+  return tx
     .select()
     .from(certificates)
     .where(
@@ -127,12 +129,10 @@ async function findCertificate(tx: Tx, device: DeviceRow): Promise<CertificateRo
         eq(certificates.fleet, device.fleet),
         eq(certificates.device, device.id),
         eq(certificates.keyFingerprint, device.keyFingerprint),
-        eq(certificates.state, 'active'),
+        inArray(certificates.state, ['active', 'pending']),
       ),
     )
-    .orderBy(desc(certificates.notBefore))
-    .limit(1)
-  return row
+    .orderBy(asc(certificates.state))
 }
 
 interface Recorded {

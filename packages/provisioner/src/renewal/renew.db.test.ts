@@ -73,6 +73,20 @@ describe('works', () => {
     expect(await statesOf(stage, 'lost-2')).toEqual(['active', 'superseded', 'pending'])
   })
 
+  test('the answer was lost until the certificate in use had ended: the claim leads to the one that waits', async () => {
+    const claim = await stage.claim({ device: 'lost-3' })
+    const first = await stage.enrol(claim, 60)
+    if (first.result === 'pending') throw new Error('pending')
+    stage.advance(60 * day)
+    const { certificate } = await renewHolder(stage, new X509Certificate(first.enrolment.certificate), 60)
+    const before = await stage.enrol(claim, 60)
+    expect(before).toMatchObject({ result: 'repeated', enrolment: { certificate: first.enrolment.certificate } })
+    stage.advance(31 * day)
+    const after = await stage.enrol(claim, 60)
+    if (after.result === 'pending') throw new Error('pending')
+    expect(new X509Certificate(after.enrolment.certificate).raw).toEqual(certificate.raw)
+  })
+
   test('renewing with the renewed certificate is using it', async () => {
     const first = await enrolHolder(stage, 'twice-1', 9)
     stage.advance(1_000)
