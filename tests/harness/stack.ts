@@ -34,6 +34,8 @@ export interface Stack extends AsyncDisposable {
   enrolDevice(id: string, claim?: Record<string, unknown>): Promise<EnrolledDevice>
   start(role: Role, extra?: NodeJS.ProcessEnv): Promise<RunningProcess>
   process(role: Role): RunningProcess
+  /** A further broker node, with a claim, a store and ports of its own; ends with the stack. */
+  addBroker(node: string): Promise<{ mqtt: number; child: RunningProcess }>
   /** SIGKILL, then a new process on the same ports. */
   crash(role: Role): Promise<void>
 }
@@ -44,6 +46,7 @@ export async function startStack(): Promise<Stack> {
   const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
   const ports = { api, pki, mqtt, provisionerMetrics, brokerMetrics }
   const processes = new Map<Role, RunningProcess>()
+  const further: RunningProcess[] = []
   const claimFile = join(data, 'broker.claim')
 
   const env = (role: Role): NodeJS.ProcessEnv => ({
@@ -69,8 +72,9 @@ export async function startStack(): Promise<Stack> {
         }),
   })
 
-  const ready = async (role: Role, child: RunningProcess) => {
-    const port = role === 'provisioner' ? provisionerMetrics : brokerMetrics
+  const metricsOf = (role: Role) => (role === 'provisioner' ? provisionerMetrics : brokerMetrics)
+  const entryOf = (role: Role) => join(root, 'packages', role, 'src/main.ts')
+  const ready = async (role: Role, child: RunningProcess, port = metricsOf(role)) => {
     await waitFor(
       `${role} ready`,
       async () => {
@@ -114,11 +118,20 @@ export async function startStack(): Promise<Stack> {
       return { id, claim, store, credentials, connect }
     },
     async start(role, extra = {}) {
-      const entry = join(root, 'packages', role, 'src/main.ts')
-      const child = startProcess(process.execPath, [entry], { env: { ...env(role), ...extra }, ipc: true })
+      const child = startProcess(process.execPath, [entryOf(role)], { env: { ...env(role), ...extra }, ipc: true })
       processes.set(role, child)
       await ready(role, child)
       return child
+    },
+    async addBroker(node) {
+      const [port = 0, metrics = 0] = await freePorts(2)
+      const claim = await stack.createClaim({ fleet: 'muster', group: 'brokers', profile: 'server', device: node })
+      const ports = { MUSTER_MQTT_PORT: String(port), MUSTER_BROKER_METRICS_PORT: String(metrics) }
+      const own = { ...env('broker'), ...ports, MUSTER_NODE: node, MUSTER_CLAIM: claim, MUSTER_CLAIM_FILE: '' }
+      const child = startProcess(process.execPath, [entryOf('broker')], { env: own, ipc: true })
+      further.push(child)
+      await ready('broker', child, metrics)
+      return { mqtt: port, child }
     },
     process(role) {
       const child = processes.get(role)
@@ -130,6 +143,7 @@ export async function startStack(): Promise<Stack> {
       await stack.start(role)
     },
     async [Symbol.asyncDispose]() {
+      for (const child of further) await child[Symbol.asyncDispose]()
       await processes.get('broker')?.[Symbol.asyncDispose]()
       await processes.get('provisioner')?.[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()

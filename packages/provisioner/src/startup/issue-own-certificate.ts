@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { platformFleet } from '@muster/contracts'
 import { devices, recordAudit } from '@muster/db'
-import { encodePem, generateKey, keyFingerprint } from '@muster/pki'
+import { certificateFingerprint, encodePem, generateKey, keyFingerprint } from '@muster/pki'
 import { issueRecorded, supersedeCertificates } from '../certificates/issue.ts'
 import type { Context, Deps } from '../context.ts'
 import type { TlsMaterial } from '../http/listen.ts'
@@ -28,6 +28,7 @@ export async function issueOwnCertificate(deps: Deps, node: string): Promise<Own
     keyFingerprint: keyFingerprint(spki),
     enrolledAt: at,
     stateAt: at,
+    roots: deps.issuers.roots.map(({ raw }) => certificateFingerprint(raw)),
   }
   const certificate = await deps.db.transaction(async (tx) => {
     // A start under a name that was there before takes its row over: the key it was made with is gone with its process.
