@@ -97,6 +97,14 @@ describe('rejects', () => {
     await expect(connect({ store: await enrolledStore(url) })).rejects.toMatchObject({ code: 'request-invalid' })
   })
 
+  test('when the signal ends it while the store is being read', async () => {
+    const ending = new AbortController()
+    const reason = new Error('the device is switched off')
+    const attempt = connect({ store: await enrolledStore(), ...fast, signal: ending.signal })
+    ending.abort(reason)
+    await expect(attempt).rejects.toBe(reason)
+  })
+
   test('when the signal ends it', async () => {
     const reason = new Error('enough')
     broker.script.push(...Array(1_000).fill('drop'))

@@ -37,6 +37,8 @@ export async function connect(options: ConnectOptions): Promise<MqttClient> {
   signal?.throwIfAborted()
   const { enrolment } = await loadCredentials(store)
   const link = new Link(store, url ?? enrolment.mqtt.url, await clockOf(store))
+  // An end that came while the store was read would never be heard of.
+  signal?.throwIfAborted()
   const client = new MqttClient(() => link.openStream(), {
     protocolVersion: 5,
     clientId: enrolment.mqtt.clientId,

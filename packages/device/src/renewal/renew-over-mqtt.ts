@@ -66,6 +66,7 @@ async function nextAnswer(client: MqttClient, from: string, key: KeyObject, sign
   const onAbort = () => reject(signal.reason)
   client.on('message', onMessage)
   signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
   try {
     return await promise
   } finally {
