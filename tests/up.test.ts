@@ -121,6 +121,17 @@ test('nothing survives kill -9 of its owner, and the next start works', async ()
   await interrupt(running)
 })
 
+test('a second Ctrl-C does not wait for what does not end', async () => {
+  const running = up()
+  await running.prints(/ready in/)
+  process.kill(await findPid(/broker\/src\/main\.ts/), 'SIGSTOP')
+  running.child.kill('SIGINT')
+  await running.prints(/stopping/)
+  running.child.kill('SIGINT')
+  expect(await running.exited()).toBe(130)
+  await expectNothingLeft()
+})
+
 test('a second start on the same data says who is in the way', async () => {
   await using running = up()
   await running.prints(/ready in/)
