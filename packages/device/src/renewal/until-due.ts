@@ -32,9 +32,10 @@ export async function untilRenewalIsDue(store: DeviceStore, { pollMs, signal }: 
     const waitMs =
       window.start.getTime() + part * (window.end.getTime() - window.start.getTime()) - clock.now().getTime()
     if (waitMs <= 0) return
-    const pause = waitMs <= nearMs ? waitMs : Math.min(waitMs / 2, pollMs * (0.9 + Math.random() / 10))
+    const isNear = waitMs <= Math.min(nearMs, pollMs)
+    const pause = isNear ? waitMs : Math.min(waitMs / 2, pollMs * (0.9 + Math.random() / 10))
     await sleep(pause, undefined, { signal })
-    if (waitMs <= nearMs) return
+    if (isNear) return
   }
 }
 
