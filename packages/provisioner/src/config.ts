@@ -55,6 +55,10 @@ export const provisionerVariables = variables
   .refine(isThere('MUSTER_PKCS11_MODULE'), needed('MUSTER_PKCS11_MODULE'))
   .refine(isThere('MUSTER_PKCS11_TOKEN'), needed('MUSTER_PKCS11_TOKEN'))
   .refine(isThere('MUSTER_PKCS11_PIN'), needed('MUSTER_PKCS11_PIN'))
+  .refine((read) => read.MUSTER_CRL_PERIOD < read.MUSTER_CRL_LIFETIME, {
+    path: ['MUSTER_CRL_PERIOD'],
+    message: 'must be shorter than MUSTER_CRL_LIFETIME',
+  })
 export const provisionerSecrets = ['MUSTER_DATABASE_URL', 'MUSTER_CA_PASSPHRASE', 'MUSTER_PKCS11_PIN'] as const
 
 export type Config = ReturnType<typeof loadConfig>
@@ -94,7 +98,7 @@ function readToken(read: Variables) {
 }
 
 /** In every certificate, so it has to be known before one is issued: a port that the system chooses is not. */
-function pkiUrlOf(read: z.output<typeof variables>): string | undefined {
+function pkiUrlOf(read: Variables): string | undefined {
   const { MUSTER_PKI_URL: url, MUSTER_PUBLIC_HOST: host, MUSTER_PKI_PORT: port } = read
   if (url || port === 0) return url
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`

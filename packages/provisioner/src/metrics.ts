@@ -1,4 +1,4 @@
-import { Counter, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
@@ -36,6 +36,36 @@ export function createMetrics() {
       help: 'From the request to its answer',
       labelNames: ['method', 'route', 'status'] as const,
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    }),
+    ocspRequests: new Counter({
+      name: 'muster_ocsp_requests_total',
+      help: 'OCSP answers by status: good, revoked, unknown, cached (any of these), malformed, unauthorized, unavailable',
+      labelNames: ['status'] as const,
+      registers,
+    }),
+    crlThisUpdate: new Gauge({
+      name: 'muster_crl_this_update_timestamp_seconds',
+      help: 'When the CRL in force was made: its age is time() less this',
+      labelNames: ['issuer', 'shard', 'kind'] as const,
+      registers,
+    }),
+    crlNextUpdate: new Gauge({
+      name: 'muster_crl_next_update_timestamp_seconds',
+      help: 'Until when the CRL in force is good',
+      labelNames: ['issuer', 'shard', 'kind'] as const,
+      registers,
+    }),
+    crlBytes: new Gauge({
+      name: 'muster_crl_size_bytes',
+      help: 'The CRL in force',
+      labelNames: ['issuer', 'shard', 'kind'] as const,
+      registers,
+    }),
+    crlEntries: new Gauge({
+      name: 'muster_crl_entries',
+      help: 'Certificates on the CRL in force',
+      labelNames: ['issuer', 'shard', 'kind'] as const,
       registers,
     }),
     issueSeconds: new Histogram({

@@ -1,0 +1,70 @@
+import { changesChannel } from '@muster/contracts'
+import { listenTo } from '@muster/db'
+import type { Logger } from 'pino'
+import type { Deps } from '../context.ts'
+import { createRevocationLists, type RevocationLists } from './lists.ts'
+import { type CrlRow, type Publishing, publishCrls } from './publish.ts'
+
+/** How late a revocation shows whose notification was lost. */
+const pollMs = 5_000
+
+export interface CrlPublisherOptions extends Publishing, Pick<Deps, 'issuers'> {
+  url: string
+  log: Logger
+  onPublished(rows: readonly CrlRow[]): void
+}
+
+/** Keeps the CRLs of all issuers current, after each revocation and on schedule. The first ones are there when it resolves. */
+export async function startCrlPublisher(options: CrlPublisherOptions): Promise<AsyncDisposable> {
+  const { issuers, log, url, onPublished } = options
+  const lists = new Map<string, RevocationLists>()
+
+  async function publishAll(): Promise<void> {
+    for (const { name, kind, state } of issuers.rows) {
+      const issuer = kind === 'issuing' && state !== 'retired' ? issuers.find(name) : undefined
+      if (!issuer) continue
+      const known = lists.get(name) ?? createRevocationLists()
+      lists.set(name, known)
+      try {
+        onPublished(await publishCrls(options, issuer, known))
+      } catch (err) {
+        // One issuer's trouble is not another's; the next round comes soon.
+        log.error({ err, issuer: name }, 'the CRL could not be made')
+      }
+    }
+  }
+
+  let running: Promise<void> | undefined
+  let again = false
+  /** What comes during a round is for one round after it, however much it is. */
+  const publish = () => {
+    if (running) again = true
+    else
+      running = publishAll().finally(() => {
+        running = undefined
+        if (!again) return
+        again = false
+        publish()
+      })
+  }
+
+  await publishAll()
+  issuers.onChange(publish)
+  const timer = setInterval(publish, pollMs).unref()
+  const listening = listenTo({
+    url,
+    channels: [changesChannel],
+    applicationName: 'muster_provisioner crl',
+    onListening: publish,
+    onNotification: publish,
+    onError: (err) => log.warn({ err }, 'the listener for revocations broke'),
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer)
+      await listening[Symbol.asyncDispose]()
+      again = false
+      await running
+    },
+  }
+}
