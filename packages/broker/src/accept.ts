@@ -1,6 +1,6 @@
-import type { TLSSocket } from 'node:tls'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
-import { judge } from './admission/judge.ts'
+import { type Admission, judge } from './admission/judge.ts'
 import { type Peer, readPeer } from './admission/peer.ts'
 import type { Registry } from './admission/registry.ts'
 import type { Limits } from './limits.ts'
@@ -15,6 +15,8 @@ import { createTurnAway } from './turn-away.ts'
 export interface AcceptOptions {
   limits: Limits
   trustDomain: string
+  /** About a certificate of whose chain OpenSSL says that it has expired. */
+  isOnlyExpired(certificate: PeerCertificate): boolean
   registry: Registry
   sessions: Sessions
   now(): Date
@@ -43,11 +45,14 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
         // Step 4
         const row = await registry.find(session.peer.serial)
         if (!row?.changePending) {
-          const { policy } = judge(session.peer, row, now())
+          const admission = judge(session.peer, row, now())
           requireClientId(packet, session.peer.identity)
-          requireWill(packet, policy)
-          session.policy = policy
-          return
+          session.isLate = admission.standing === 'late'
+          if (!session.isLate) requireWill(packet, admission.policy)
+          if (await mayEnter(session, admission)) {
+            session.policy = admission.policy
+            return
+          }
         }
       } catch (error) {
         sessions.leave(session)
@@ -59,6 +64,10 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
     }
     throw new MusterError('unavailable', 'changes of the device are still under way')
   }
+
+  /** The first use of a renewed certificate puts it in use; if it cannot, something has happened to the device. */
+  const mayEnter = async ({ peer, key }: Session, { standing }: Admission) =>
+    standing !== 'renewed' || registry.promote(peer.serial, key)
 
   async function letIn(socket: TLSSocket, peer: Peer, address: string): Promise<void> {
     let packet: IConnectPacket | undefined
@@ -83,7 +92,7 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
 
   return async function accept(socket) {
     // Step 1: whose certificate it is.
-    const reading = readPeer(socket, options.trustDomain)
+    const reading = readPeer(socket, options.trustDomain, options.isOnlyExpired)
     const address = readAddress(socket)
     return 'peer' in reading ? letIn(socket, reading.peer, address) : turnAway(socket, reading, address)
   }

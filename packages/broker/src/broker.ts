@@ -1,14 +1,14 @@
-import type { Db } from '@muster/db'
+import { promotionsChannel, renewalsAnsweredChannel } from '@muster/contracts'
+import { type Db, listenTo } from '@muster/db'
 import type { Logger } from 'pino'
 import { createAccept } from './accept.ts'
 import { createRegistry } from './admission/registry.ts'
 import { createActOnChanges } from './changes/act-on-changes.ts'
 import { openChanges } from './changes/changes.ts'
 import { recheckSessions } from './changes/recheck-sessions.ts'
+import { type Endpoint, openEndpoint } from './endpoint.ts'
 import { openHealth } from './health.ts'
-import { loadTrust, type Trust, watchTrust } from './issuers.ts'
 import type { Limits } from './limits.ts'
-import { listen } from './listener.ts'
 import { createMetrics } from './metrics.ts'
 import { openMqtt } from './mqtt/aedes.ts'
 import { reasonCodes } from './mqtt/reason-codes.ts'
@@ -17,6 +17,7 @@ import { openNodeLease } from './nodes.ts'
 import { createObserver } from './observer.ts'
 import { openPresence } from './presence.ts'
 import { openRefusalLog } from './refusal-log.ts'
+import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
@@ -49,12 +50,15 @@ export interface Broker extends AsyncDisposable {
 
 /** Everything of one node, opened in the order in which it depends on each other, and closed in the opposite one. */
 export async function startBroker({ settings, db, log, now }: BrokerDeps): Promise<Broker> {
-  const { node, limits, credentials } = settings
+  const { node, limits } = settings
   await using opening = new AsyncDisposableStack()
   const onError = (error: unknown) => log.error({ err: error }, 'something in the background failed')
-  let ready = false
+  let endpoint: Endpoint | undefined
 
-  const metrics = createMetrics({ connections: () => sessions.list().length })
+  const metrics = createMetrics({
+    connections: () => sessions.list().length,
+    certificateEnds: () => endpoint?.certificateEnds(),
+  })
   const refusals = opening.use(openRefusalLog({ db, now, onError }))
   const presence = opening.use(await openPresence({ db, node, now, onError }))
   const observer = createObserver({ metrics, refusals, presence, log, now })
@@ -62,22 +66,36 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   const store = new SessionStore(limits, observer)
   const sessions = createSessions(store)
   presence.watch(() => sessions.list().filter(({ socket }) => !socket.destroyed))
-  const isReady = () => ready && lease.isHeld()
+  const isReady = () => endpoint !== undefined && lease.isHeld()
   const health = opening.use(await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady }))
   const registry = createRegistry({ db, node })
   const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
-  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, observer }))
+  const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
+  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer }))
 
   const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: this node has lost the registry')
   const lease = opening.use(await openNodeLease({ db, node, leaseMs: limits.leaseMs, onLost, onError }))
-  const recheck = () => recheckSessions({ registry, sessions, now, onRemoved: observer.removed })
+  const recheck = (one?: { key: string }) =>
+    recheckSessions({ registry, sessions, now, onRemoved: observer.removed, ...one })
   const changes = opening.use(
     await openChanges({
       url: settings.databaseUrl,
       act: createActOnChanges({ db, node, sessions, now, onDone: observer.changed }),
-      recheck,
+      recheck: () => recheck(),
       onError,
       pollMs: limits.pollMs,
+    }),
+  )
+  opening.use(
+    listenTo({
+      url: settings.databaseUrl,
+      channels: [renewalsAnsweredChannel, promotionsChannel],
+      applicationName: 'muster_broker renewals',
+      onListening: relay.hurry,
+      // A promotion that is missed here is found when everybody is judged again.
+      onNotification: (channel, payload) =>
+        channel === promotionsChannel ? void recheck({ key: payload }).catch(onError) : relay.hurry(),
+      onError,
     }),
   )
   opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
@@ -85,6 +103,7 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   const accept = createAccept({
     limits,
     trustDomain: settings.trustDomain,
+    isOnlyExpired: (certificate) => endpoint?.isOnlyExpired(certificate) ?? false,
     registry,
     sessions,
     now,
@@ -93,29 +112,9 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
     serve: mqtt.serve,
     observer,
   })
-  let own = credentials
-  const load = () => loadTrust(db, own.roots)
-  const trust = await load()
-  const secure = ({ ca }: Trust) => {
-    const key = own.key.export({ type: 'pkcs8', format: 'pem' })
-    return { key, cert: own.certificate, ca }
-  }
-  const { host, mqttPort: port } = settings
-  const listener = opening.use(await listen({ host, port, limits, credentials: secure(trust), accept, observer }))
-  const renewal = settings.keepRenewed?.(async (renewed) => {
-    own = renewed
-    listener.setCredentials(secure(await load()))
-  })
-  if (renewal) opening.use(renewal)
-  const apply = async (changed: Trust) => {
-    listener.setCredentials(secure(changed))
-    renewal?.hurry()
-    await recheck()
-  }
-  const watch = { db, node, url: settings.databaseUrl, pollMs: limits.pollMs, trust, load, apply, now, onError }
-  opening.use(watchTrust(watch))
-  ready = true
+  endpoint = opening.use(await openEndpoint({ settings, db, now, accept, recheck: () => recheck(), observer, onError }))
 
+  const { port: mqttPort } = endpoint
   const opened = opening.move()
-  return { mqttPort: listener.port, metricsPort: health.port, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  return { mqttPort, metricsPort: health.port, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

@@ -16,6 +16,10 @@ export const defaultLimits = {
   sessionExpirySeconds: 7 * 86_400,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1_024 * 1_024,
+  /** Between two renewals that a device asks for over MQTT. */
+  renewalEveryMs: 5_000,
+  /** For how long the answer to one is waited for. */
+  renewalWaitMs: 60_000,
   leaseMs: 60_000,
   /** The longest a change waits when its notification is lost. */
   pollMs: 3_000,

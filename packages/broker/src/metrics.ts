@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-export function createMetrics(options: { connections(): number }) {
+export function createMetrics(options: { connections(): number; certificateEnds(): Date | undefined }) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -12,6 +12,15 @@ export function createMetrics(options: { connections(): number }) {
     registers,
     collect() {
       this.set(options.connections())
+    },
+  })
+  new Gauge({
+    name: 'muster_broker_certificate_seconds',
+    help: 'Time until the certificate that this node presents ends',
+    registers,
+    collect() {
+      const ends = options.certificateEnds()
+      if (ends) this.set((ends.getTime() - Date.now()) / 1_000)
     },
   })
   return {
@@ -39,6 +48,12 @@ export function createMetrics(options: { connections(): number }) {
       name: 'muster_broker_messages_dropped_total',
       help: 'QoS 0 messages not stored, and messages for which a queue had no room',
       labelNames: ['why'],
+      registers,
+    }),
+    renewals: new Counter({
+      name: 'muster_broker_renewals_total',
+      help: 'Renewals asked for over MQTT and passed on, and answers delivered',
+      labelNames: ['step'],
       registers,
     }),
     storeSeconds: new Histogram({

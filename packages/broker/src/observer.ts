@@ -19,6 +19,8 @@ export interface Observer {
   handshakeFailed(error: Error): void
   packetReceived(session: Session, type: string): void
   batchStored(rows: number, seconds: number): void
+  renewalAsked(session: Session): void
+  renewalAnswered(session: Session): void
   dropped(why: 'not-stored' | 'queue-full'): void
   failed(error: unknown): void
 }
@@ -64,6 +66,8 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       metrics.stored.inc(rows)
       metrics.storeSeconds.observe(seconds)
     },
+    renewalAsked: () => metrics.renewals.inc({ step: 'asked' }),
+    renewalAnswered: () => metrics.renewals.inc({ step: 'answered' }),
     dropped: (why) => metrics.dropped.inc({ why }),
     failed: (error) => log.error({ err: error }, 'something failed that never should'),
   }

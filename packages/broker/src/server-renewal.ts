@@ -10,7 +10,7 @@ export interface ServerRenewal extends AsyncDisposable {
   hurry(): void
 }
 
-const pollMs = 600_000
+const pollMs = 60_000
 
 /** This node renews its own certificate like any device. */
 export function keepServerRenewed(options: { store: DeviceStore; use: UseCredentials; log: Logger }): ServerRenewal {

@@ -20,6 +20,7 @@ const row: RegistryRow = {
   profile: 'device',
   deviceState: 'active',
   issuerState: 'active',
+  lateRenewalDays: 0,
   policy: 'device',
   document: null,
 }
@@ -56,7 +57,7 @@ describe('refuses', () => {
     ['a server', { profile: 'server' }, 'forbidden'],
     ['a device that the registry knows as a service', { profile: 'service' }, 'certificate-subject'],
     ['a revoked certificate', { certificateState: 'revoked' }, 'certificate-revoked'],
-    ['a superseded certificate', { certificateState: 'superseded' }, 'certificate-revoked'],
+    ['a superseded certificate', { certificateState: 'superseded' }, 'certificate-superseded'],
     ['a certificate of a retired issuer', { issuerState: 'retired' }, 'certificate-untrusted'],
     ['a policy that does not exist', { policy: 'gone' }, 'policy-not-found'],
     ['a policy name from Object’s prototype', { policy: 'constructor' }, 'policy-not-found'],

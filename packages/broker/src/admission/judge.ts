@@ -11,6 +11,7 @@ import {
   Policy,
   type ProfileName,
 } from '@muster/contracts'
+import { openRenewalTopics } from '../renewal/topics.ts'
 import type { Peer } from './peer.ts'
 
 /** What the registry knows of a certificate and its holder. */
@@ -23,6 +24,8 @@ export interface RegistryRow {
   profile: ProfileName
   deviceState: DeviceState
   issuerState: IssuerState | null
+  /** For how long the fleet lets a device renew a certificate that has expired. */
+  lateRenewalDays: number
   policy: string
   /** The fleet's own policy of that name, if it has one. */
   document: unknown
@@ -31,7 +34,12 @@ export interface RegistryRow {
 export interface Admission {
   identity: Identity & { serial: string }
   policy: CompiledPolicy
+  /** `renewed`: to be promoted before it is let in; `late`: expired, and may do nothing but renew. */
+  standing: 'current' | 'renewed' | 'late'
 }
+
+const dayMs = 86_400_000
+const nothing: Policy = { name: 'renewal', allow: [], deny: [], limits: { subscriptions: 0 } }
 
 const stateCodes: Record<Exclude<DeviceState, 'active'>, ErrorCode> = {
   pending: 'device-pending',
@@ -49,7 +57,6 @@ export function judge(peer: Peer, row: RegistryRow | undefined, now: Date): Admi
   const { identity, serial } = peer
   const refuse = (code: ErrorCode, why: string) => new MusterError(code, why)
   if (now < peer.notBefore) throw refuse('certificate-not-yet-valid', `valid from ${peer.notBefore.toISOString()}`)
-  if (now >= peer.notAfter) throw refuse('certificate-expired', `expired at ${peer.notAfter.toISOString()}`)
   if (!row) throw refuse('certificate-unknown', 'the registry has not issued this certificate')
   if (row.fingerprint !== peer.fingerprint)
     throw refuse('certificate-unknown', 'the registry has issued another certificate with this serial number')
@@ -59,10 +66,18 @@ export function judge(peer: Peer, row: RegistryRow | undefined, now: Date): Admi
   if (row.profile !== identity.profile)
     throw refuse('certificate-subject', 'the registry knows this certificate in another role')
   if (row.deviceState !== 'active') throw refuse(stateCodes[row.deviceState], `the device is ${row.deviceState}`)
-  if (row.certificateState !== 'active')
-    throw refuse('certificate-revoked', `the certificate is ${row.certificateState}`)
+  if (row.certificateState === 'revoked') throw refuse('certificate-revoked', 'the certificate is revoked')
+  if (row.certificateState === 'superseded')
+    throw refuse('certificate-superseded', 'a renewed certificate has taken its place')
   if (row.issuerState === 'retired') throw refuse('certificate-untrusted', 'its issuer is retired')
-  return { identity: { ...identity, serial }, policy: compilePolicy(readPolicy(row), { ...identity, serial }) }
+  const holder = { ...identity, serial }
+  if (now < peer.notAfter) {
+    const policy = openRenewalTopics(compilePolicy(readPolicy(row), holder), holder)
+    return { identity: holder, policy, standing: row.certificateState === 'pending' ? 'renewed' : 'current' }
+  }
+  const mayRenewUntil = new Date(peer.notAfter.getTime() + row.lateRenewalDays * dayMs)
+  if (now >= mayRenewUntil) throw refuse('certificate-expired', `expired at ${peer.notAfter.toISOString()}`)
+  return { identity: holder, policy: openRenewalTopics(compilePolicy(nothing, holder), holder), standing: 'late' }
 }
 
 function readPolicy({ policy: name, document }: RegistryRow): Policy {

@@ -21,7 +21,7 @@ const socket = (changed: object = {}, authorizationError?: string) =>
   }) as unknown as Socket
 
 test('reads who is at the other end', () => {
-  expect(readPeer(socket(), 'muster.local')).toEqual({
+  expect(readPeer(socket(), 'muster.local', () => false)).toEqual({
     peer: {
       identity: { fleet: 'f', group: 'g', device: 'd-1', profile: 'device' },
       serial: '4a0b',
@@ -34,7 +34,7 @@ test('reads who is at the other end', () => {
 
 test('no certificate is no admission, even where OpenSSL calls the connection authorised', () => {
   const bare = { authorized: true, getPeerCertificate: () => ({}) } as unknown as TLSSocket
-  expect(readPeer(bare, 'muster.local')).toMatchObject({ refusal: { code: 'certificate-missing' } })
+  expect(readPeer(bare, 'muster.local', () => false)).toMatchObject({ refusal: { code: 'certificate-missing' } })
 })
 
 test.each([
@@ -44,7 +44,10 @@ test.each([
   ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
   ['constructor', 'certificate-untrusted'],
 ])('a chain refused with %s', (reason, code) => {
-  expect(readPeer(socket({}, reason), 'muster.local')).toMatchObject({ refusal: { code }, named: { device: 'd-1' } })
+  expect(readPeer(socket({}, reason), 'muster.local', () => false)).toMatchObject({
+    refusal: { code },
+    named: { device: 'd-1' },
+  })
 })
 
 test.each([
@@ -55,6 +58,6 @@ test.each([
   ['two SPIFFE IDs', { subjectaltname: `${certificate.subjectaltname}, ${certificate.subjectaltname}` }],
   ['another trust domain', { subjectaltname: 'URI:spiffe://evil.local/fleet/f/device/d-1' }],
 ])('a subject with %s names nobody', (_, changed) => {
-  const reading = readPeer(socket(changed), 'muster.local')
+  const reading = readPeer(socket(changed), 'muster.local', () => false)
   expect(reading).toMatchObject({ refusal: { code: 'certificate-subject' }, named: undefined })
 })

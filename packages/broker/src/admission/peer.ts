@@ -18,8 +18,9 @@ export interface PeerRefusal {
 }
 
 /** What OpenSSL's verdict on a chain is called here, where it is not simply untrusted. */
+const expired = 'CERT_HAS_EXPIRED'
 const dateCodes = new Map<string, ErrorCode>([
-  ['CERT_HAS_EXPIRED', 'certificate-expired'],
+  [expired, 'certificate-expired'],
   ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
 ])
 
@@ -30,6 +31,7 @@ const dateCodes = new Map<string, ErrorCode>([
 export function readPeer(
   socket: Pick<TLSSocket, 'authorized' | 'authorizationError' | 'getPeerCertificate'>,
   trustDomain: string,
+  isOnlyExpired: (certificate: PeerCertificate) => boolean,
 ): { peer: Peer } | PeerRefusal {
   const certificate = socket.getPeerCertificate()
   if (!certificate?.raw) {
@@ -44,8 +46,9 @@ export function readPeer(
     if (!(error instanceof MusterError)) throw error
     unreadable = error
   }
-  if (!socket.authorized) {
-    const reason = String(socket.authorizationError)
+  const reason = String(socket.authorizationError)
+  // Whether a late device may come in to renew is for the registry to say.
+  if (!socket.authorized && !(reason === expired && isOnlyExpired(certificate))) {
     const refusal = new MusterError(dateCodes.get(reason) ?? 'certificate-untrusted', `not trusted: ${reason}`)
     return { refusal, named: identity }
   }

@@ -1,4 +1,4 @@
-import { MusterError } from '@muster/contracts'
+import { MusterError, promotionsChannel } from '@muster/contracts'
 import type { Db } from '@muster/db'
 import type { RegistryRow } from './judge.ts'
 
@@ -13,20 +13,31 @@ export interface Registry {
   find(serial: string): Promise<LookupRow | undefined>
   /** @throws MusterError `unavailable` */
   findAll(serials: readonly string[]): Promise<Map<string, LookupRow>>
+  /**
+   * The first use of a renewed certificate: from here on it is the one in use. `false` when something came first.
+   * @throws MusterError `unavailable`
+   */
+  promote(serial: string, key: string): Promise<boolean>
 }
 
 const text = `
   select c.serial, c.fingerprint, c.state as "certificateState", d.fleet, d.id as device, d.profile,
-    d.state as "deviceState", i.state as "issuerState", d.policy, p.document,
+    d.state as "deviceState", i.state as "issuerState", f.late_renewal_days as "lateRenewalDays", d.policy, p.document,
     exists (
       select from changes x where x.fleet = d.fleet and x.device = d.id
         and not exists (select from receipts r where r.change = x.seq and r.node = $2)
     ) as "changePending"
   from certificates c
     join devices d on d.fleet = c.fleet and d.id = c.device
+    join fleets f on f.name = d.fleet
     left join issuers i on i.name = c.issuer
     left join policies p on p.fleet = d.fleet and p.name = d.policy
   where c.serial = any($1::text[])`
+
+// The other nodes hear of it when it is committed, and only if it happened.
+const promoteText = `
+  with promotion as materialized (select promote_certificate($1, now(), $2) as done)
+  select done, case when done then pg_notify($3, $4)::text end from promotion`
 
 const windowMs = 2
 const batchRows = 256
@@ -55,6 +66,14 @@ export function createRegistry({ db, node }: { db: Db; node: string }): Registry
 
   return {
     findAll,
+
+    async promote(serial, key) {
+      const values = [serial, node, promotionsChannel, key]
+      const query = { name: 'promote-certificate', text: promoteText, values }
+      const { rows } = await withDeadline(db.$client.query<{ done: boolean }>(query))
+      return rows[0]?.done === true
+    },
+
     async find(serial) {
       waiting ??= openBatch()
       const batch = waiting

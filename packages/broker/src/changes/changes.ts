@@ -1,6 +1,6 @@
-import { MusterError } from '@muster/contracts'
+import { changesChannel, MusterError } from '@muster/contracts'
+import { listenTo } from '@muster/db'
 import { repeat } from '../repeat.ts'
-import { listenForChanges } from './listen.ts'
 
 export interface ChangesOptions {
   url: string
@@ -48,8 +48,10 @@ export async function openChanges({ url, act, recheck, onError, pollMs }: Change
 
   const poll = repeat(work, { everyMs: pollMs, onError })
   const hurry = () => poll.hurry()
-  const listening = listenForChanges({
+  const listening = listenTo({
     url,
+    channels: [changesChannel],
+    applicationName: 'muster_broker changes',
     onError,
     onNotification: hurry,
     onListening() {

@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
-import type { Packet } from 'mqtt-packet'
+import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
 import type { Session, Transport } from '../sessions/session.ts'
 
 /** What is used of aedes' client beyond its types; the version is pinned for it. */
 interface Internals {
   _assignedClientId: string | undefined
+  _sessionExpiryClamped: boolean
   _parser: {
     parse(bytes: Buffer): number
     listeners(event: 'packet'): ((packet: Packet) => void)[]
@@ -31,6 +32,29 @@ export function sessionOf(client: Client): Session | undefined {
 /** Tells an MQTT 5 client which id it was given. [MQTT-3.2.2-16] */
 export function assignClientId(client: Client, clientId: string): void {
   internalsOf(client)._assignedClientId = clientId
+}
+
+/** Whatever the CONNECT asked for: the session ends with its connection, and speaks for nobody afterwards. */
+export function keepNothing(packet: IConnectPacket): void {
+  packet.clean = true
+  packet.will = undefined as never
+  if (packet.properties) packet.properties.sessionExpiryInterval = 0
+}
+
+/** Tells an MQTT 5 client that its session is not kept. [MQTT-3.2.2-21] */
+export function tellNothingKept(client: Client): void {
+  internalsOf(client)._sessionExpiryClamped = true
+}
+
+/** Acknowledges a publication, which then goes no further: no subscriber ever gets it. */
+export function swallow(client: Client, packet: IPublishPacket): void {
+  // aedes drops what is marked so, and leaves it to us to answer for it.
+  const marked = packet as IPublishPacket & { _notAuthorized?: boolean }
+  marked._notAuthorized = true
+  const { messageId } = packet
+  const session = sessionOf(client)
+  if (packet.qos !== 1 || messageId === undefined || !session || session.socket.destroyed) return
+  session.socket.write(generate({ cmd: 'puback', messageId }, { protocolVersion: client.version === 5 ? 5 : 4 }))
 }
 
 /** Lets `inspect` see each packet before aedes does; aedes sees those for which it answers true. */
@@ -72,6 +96,10 @@ export function clientTransport(client: Client, session: Session): Transport {
     // aedes takes down a client in several turns after its socket has closed, and says nothing when it is done.
     async settled() {
       for (let turns = 0; turns < 200 && (client.connected || client.connecting); turns++) await nextTurn()
+    },
+    send(topic, payload) {
+      if (session.removed || socket.destroyed || !client.connected) return
+      client.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () => {})
     },
   }
 }

@@ -1,5 +1,6 @@
 import { type CompiledPolicy, type Identity, MusterError } from '@muster/contracts'
 import type { IConnectPacket } from 'mqtt-packet'
+import { isRenewalTopic } from '../renewal/topics.ts'
 import { isCleanText } from './text.ts'
 
 /** What the parser lets through although the standard does not. @throws MusterError `packet-malformed` | `request-invalid` */
@@ -36,6 +37,7 @@ export function requireWill(packet: IConnectPacket, policy: CompiledPolicy): voi
   if (!will) return
   const payloadBytes = Buffer.byteLength(will.payload)
   const { topic, qos = 0, retain = false } = will
+  if (isRenewalTopic(topic)) throw new MusterError('will-denied', 'a renewal cannot be asked for by a will')
   const refused = policy.refusePublish({ topic, qos, retain, payloadBytes })
   if (refused) throw new MusterError('will-denied', refused)
 }

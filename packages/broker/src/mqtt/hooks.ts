@@ -1,31 +1,35 @@
 import { MusterError } from '@muster/contracts'
 import type { AedesOptions } from 'aedes'
 import type { Observer } from '../observer.ts'
+import type { Relay } from '../renewal/relay.ts'
 import { maySubscribe } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Ingest } from '../telemetry/ingest.ts'
-import { assignClientId, sessionOf } from './client.ts'
+import { assignClientId, keepNothing, sessionOf, swallow, tellNothingKept } from './client.ts'
 import { reasonCodes } from './reason-codes.ts'
 
 type Hook = 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'
 
 export interface HookOptions {
   ingest: Ingest
+  relay: Relay
   observer: Observer
 }
 
 /** What aedes asks. The one place with callbacks: each is a decision made elsewhere. */
-export function createHooks({ ingest, observer }: HookOptions): Required<Pick<AedesOptions, Hook>> {
+export function createHooks({ ingest, relay, observer }: HookOptions): Required<Pick<AedesOptions, Hook>> {
   return {
     preConnect(client, packet, callback) {
       const session = sessionOf(client)
-      packet.clientId = session?.key ?? ''
+      packet.clientId = session?.clientId ?? ''
+      if (session?.isLate) keepNothing(packet)
       callback(session ? null : notAdmitted(), session !== undefined)
     },
 
     authenticate(client, _username, _password, done) {
       const session = sessionOf(client)
       if (session?.assignedClientId) assignClientId(client, session.assignedClientId)
+      if (session?.isLate) tellNothingKept(client)
       done(null, session !== undefined && !session.removed)
     },
 
@@ -40,6 +44,15 @@ export function createHooks({ ingest, observer }: HookOptions): Required<Pick<Ae
         const denial = new MusterError('publish-denied', refused)
         observer.denied(session, denial)
         return callback(denial)
+      }
+      if (topic === session.renewalTopics.request) {
+        return relay.request(session, payload).then(
+          () => {
+            swallow(client, packet)
+            callback()
+          },
+          () => callback(notAdmitted()),
+        )
       }
       if (!session.isDevice) return callback()
       const stored = ingest(session, { topic, payload, qos, messageId: packet.messageId })

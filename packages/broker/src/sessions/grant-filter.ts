@@ -5,6 +5,8 @@ export function grantFilter(session: Session, filter: string): string | undefine
   const { policy, filters } = session
   const refused = policy.refuseSubscribe(filter)
   if (refused) return refused
+  // The platform's own, which no limit of a policy may close.
+  if (filter === session.renewalTopics.response) return undefined
   if (!filters.has(filter) && filters.size >= policy.subscriptionLimit)
     return `${policy.subscriptionLimit} subscriptions at most`
   filters.add(filter)

@@ -1,11 +1,13 @@
 import type { TLSSocket } from 'node:tls'
-import { type CompiledPolicy, compilePolicy, sessionKey } from '@muster/contracts'
+import { type CompiledPolicy, compilePolicy, renewalTopics, sessionKey } from '@muster/contracts'
 import type { Peer } from '../admission/peer.ts'
 
 /** How a connection is ended, and when nothing of it is left. */
 export interface Transport {
   end(reasonCode: number, reason: string): void
   settled(): Promise<void>
+  /** A message of the platform's own, at QoS 1, subscribed to or not. */
+  send(topic: string, payload: string): void
 }
 
 const nobody = { fleet: '-', group: '-', device: '-', profile: 'device' as const, serial: '-' }
@@ -22,6 +24,8 @@ export class Session {
   policy: CompiledPolicy = nothing
   /** Shut out: nothing of this connection counts any more, its will included. */
   removed = false
+  /** Its certificate has expired: it is here to renew it, and nothing of the connection is kept. */
+  isLate = false
   transport: Transport
   /** Filters that were granted. */
   readonly filters = new Set<string>()
@@ -35,7 +39,16 @@ export class Session {
     this.peer = peer
     this.socket = socket
     this.address = address
-    this.transport = { end: () => socket.destroy(), settled: async () => {} }
+    this.transport = { end: () => socket.destroy(), settled: async () => {}, send: () => {} }
+  }
+
+  /** What aedes knows it by. What is kept for the device is not to be had, nor lost, while it is late. */
+  get clientId(): string {
+    return this.isLate ? `${this.key}?late` : this.key
+  }
+
+  get renewalTopics(): { request: string; response: string } {
+    return renewalTopics(this.peer.identity)
   }
 
   get isDevice(): boolean {

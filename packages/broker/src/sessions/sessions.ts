@@ -22,6 +22,8 @@ export interface Sessions {
   takeOver(session: Session): Promise<boolean>
   /** Shuts a device out: its connections are closed when this resolves, and with `purge` its session is gone. */
   remove(key: string, options: { reason: string; purge: boolean }): Promise<Removal>
+  /** Shuts one connection out, whatever others the device has. */
+  expel(session: Session, reason: string): Promise<void>
   list(): Session[]
   endAll(reasonCode: number, reason: string): Promise<void>
 }
@@ -76,6 +78,15 @@ export function createSessions(remains: SessionRemains): Sessions {
       if (purge) await remains.purge(key)
       else await remains.dropWill(key)
       return { connectionsClosed: closing.length, sessionPurged: purge }
+    },
+
+    async expel(session, reason) {
+      const gone = table.get(session.key)?.get(session)
+      if (!gone || session.removed) return
+      session.removed = true
+      session.transport.end(reasonCodes.administrativeAction, reason)
+      await gone
+      if (!table.has(session.key)) await remains.dropWill(session.key)
     },
 
     list,

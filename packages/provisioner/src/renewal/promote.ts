@@ -1,6 +1,6 @@
-import { MusterError } from '@muster/contracts'
+import { MusterError, promotionsChannel, sessionKey } from '@muster/contracts'
 import { certificates, devices, isUniqueViolation, recordAudit, type Tx } from '@muster/db'
-import { eq } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { type CertificateRow, supersedeCertificates } from '../certificates/issue.ts'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
@@ -16,6 +16,9 @@ export async function promotePending(
   await supersedeCertificates(tx, { fleet, device: device.id }, ['active'])
   await tx.update(certificates).set({ state: 'active' }).where(eq(certificates.serial, serial))
   if (device.keyFingerprint !== keyFingerprint) await takeKey(tx, device, keyFingerprint)
+  // Brokers end what is still connected with the one before.
+  const key = sessionKey({ fleet, device: device.id })
+  await tx.execute(sql`select pg_notify(${promotionsChannel}, ${key})`)
   const { actor, requestId } = ctx
   const detail = { serial, keyFingerprint }
   const at = ctx.now()

@@ -1,0 +1,66 @@
+import { X509Certificate } from 'node:crypto'
+import type { PeerCertificate, TLSSocket } from 'node:tls'
+import { isOnlyExpired } from './admission/only-expired.ts'
+import type { BrokerDeps } from './broker.ts'
+import { loadTrust, watchTrust } from './issuers.ts'
+import { listen } from './listener.ts'
+import type { Observer } from './observer.ts'
+
+export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now'> {
+  accept(socket: TLSSocket): Promise<void>
+  recheck(): Promise<void>
+  observer: Observer
+  onError(error: unknown): void
+}
+
+/** The MQTT port, with whatever it trusts and presents at the moment. */
+export interface Endpoint extends AsyncDisposable {
+  port: number
+  certificateEnds(): Date
+  isOnlyExpired(certificate: PeerCertificate): boolean
+}
+
+export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {
+  const { settings, db, now, accept, recheck, observer, onError } = options
+  const { node, host, mqttPort, limits } = settings
+  let { credentials } = settings
+  const load = () => loadTrust(db, credentials.roots)
+  const first = await load()
+  let ca = first.ca
+  let authorities = ca.map((pem) => new X509Certificate(pem))
+  const material = () => {
+    const key = credentials.key.export({ type: 'pkcs8', format: 'pem' })
+    return { key, cert: credentials.certificate, ca }
+  }
+
+  await using opening = new AsyncDisposableStack()
+  const listener = opening.use(
+    await listen({ host, port: mqttPort, limits, credentials: material(), accept, observer }),
+  )
+  // Loaded here, whoever asks: by the roots that are pinned now.
+  const reload = async () => {
+    ca = (await load()).ca
+    authorities = ca.map((pem) => new X509Certificate(pem))
+    listener.setCredentials(material())
+  }
+  const renewal = settings.keepRenewed?.(async (renewed) => {
+    credentials = renewed
+    await reload()
+  })
+  if (renewal) opening.use(renewal)
+  const apply = async () => {
+    await reload()
+    renewal?.hurry()
+    await recheck()
+  }
+  const { databaseUrl: url } = settings
+  opening.use(watchTrust({ db, node, url, pollMs: limits.pollMs, trust: first, load, apply, now, onError }))
+
+  const opened = opening.move()
+  return {
+    port: listener.port,
+    certificateEnds: () => new Date(new X509Certificate(credentials.certificate).validTo),
+    isOnlyExpired: (certificate) => isOnlyExpired(certificate, authorities, now()),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
