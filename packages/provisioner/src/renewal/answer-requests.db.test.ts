@@ -5,7 +5,7 @@ import { poolKey } from '@muster/pki/testing'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { revokeDevice } from '../devices/revoke.ts'
-import { deviceRow, enrolHolder, renewHolder, serialOf, statesOf } from '../testing/holder.ts'
+import { deviceRow, enrolHolder, listenAs, renewHolder, serialOf, statesOf } from '../testing/holder.ts'
 import { openStage, type Stage } from '../testing/stage.ts'
 import { answerRenewalRequests, startRenewalAnswers } from './answer-requests.ts'
 import { confirmCertificate } from './confirm.ts'
@@ -92,19 +92,12 @@ describe('works', () => {
   test('notified, it answers at once and says so; what was put down before it listened is answered too', async () => {
     const first = await enrolHolder(stage, 'told-1', 50)
     const early = await putDown('told-1', await proofOf(first, 50))
-    const heard: string[] = []
-    const listener = await stage.owner.$client.connect()
-    try {
-      listener.on('notification', ({ payload }) => heard.push(payload ?? ''))
-      await listener.query('listen muster_renewals_answered')
-      await using _ = startRenewalAnswers(stage.deps, stage.url)
-      await vi.waitFor(() => expect(heard).toContain(String(early)))
-      const late = await putDown('told-1', await proofOf(first, 50))
-      await listener.query(`select pg_notify('muster_renewals', '${late}')`)
-      await vi.waitFor(() => expect(heard).toContain(String(late)), { timeout: 2_000 })
-    } finally {
-      listener.release(true)
-    }
+    await using broker = await listenAs(stage, 'muster_renewals_answered')
+    await using _ = startRenewalAnswers(stage.deps, stage.url)
+    await vi.waitFor(() => expect(broker.heard).toContain(String(early)))
+    const late = await putDown('told-1', await proofOf(first, 50))
+    await stage.owner.$client.query(`select pg_notify('muster_renewals', '${late}')`)
+    await vi.waitFor(() => expect(broker.heard).toContain(String(late)), { timeout: 2_000 })
   })
 
   test('what was answered is deleted after a while', async () => {

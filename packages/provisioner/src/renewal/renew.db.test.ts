@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { poolKey } from '@muster/pki/testing'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { deviceRow, enrolHolder, renewHolder, serialOf, statesOf } from '../testing/holder.ts'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { deviceRow, enrolHolder, listenAs, renewHolder, serialOf, statesOf } from '../testing/holder.ts'
 import { csrOf, openStage, peer, readJson, type Stage } from '../testing/stage.ts'
 import { confirmCertificate } from './confirm.ts'
 
@@ -42,7 +42,9 @@ describe('works', () => {
     const { certificate } = await renewHolder(stage, first, 3)
     expect(certificate.checkPrivateKey(await poolKey('p256', 3))).toBe(true)
     const before = await deviceRow(stage, 'new-key-1')
+    await using brokers = await listenAs(stage, 'muster_promotions')
     await confirm(certificate)
+    await vi.waitFor(() => expect(brokers.heard).toEqual(['default/new-key-1']))
     const after = await deviceRow(stage, 'new-key-1')
     expect(after.keyFingerprint).not.toBe(before.keyFingerprint)
     expect((await statesOf(stage, 'new-key-1')).sort()).toEqual(['active', 'superseded'])

@@ -45,3 +45,12 @@ export async function deviceRow(stage: Stage, id: string) {
   if (!row) throw new Error(`no device ${id}`)
   return row
 }
+
+/** What a broker would hear. */
+export async function listenAs(stage: Stage, channel: string): Promise<{ heard: string[] } & AsyncDisposable> {
+  const heard: string[] = []
+  const client = await stage.owner.$client.connect()
+  client.on('notification', ({ payload }) => heard.push(payload ?? ''))
+  await client.query(`listen ${channel}`)
+  return { heard, [Symbol.asyncDispose]: async () => client.release(true) }
+}
