@@ -9,6 +9,10 @@ const heavy: Record<string, () => Promise<unknown>> = {
   'device-sim': () => import('../../../device-sim/src/fleet.ts'),
 }
 
+// Whoever started it is gone: it ends by itself, or else like this.
+const graceMs = 10_000
+process.on('disconnect', () => setTimeout(() => process.exit(1), graceMs).unref())
+
 const told = once(process, 'message')
 const name = basename(dirname(dirname(process.argv[1] ?? '')))
 await heavy[name]?.()
