@@ -134,7 +134,7 @@ export class Link {
       // What is resumed is not verified anew: only where nothing had to be overlooked.
       if (authorized) this.#ticket = { certificate, session: ticket }
     }
-    const socket = await openTls({ ...target, credentials, signal, session, onSession })
+    const { socket } = await openTls({ ...target, credentials, signal, session, onSession })
     socket.setNoDelay(true)
     // A resumed session does not always come with a new ticket (TLS 1.2).
     if (session && socket.isSessionReused()) this.#ticket ??= { certificate, session }

@@ -48,17 +48,21 @@ export async function send(call: HttpsRequest): Promise<HttpsAnswer> {
 
 async function exchange(call: HttpsRequest, signal: AbortSignal): Promise<HttpsAnswer> {
   const { url, trust, credentials } = call
-  if (!trust) return exchangeOver(undefined, call, signal)
+  if (!trust) return { ...(await exchangeOver(undefined, call, signal)), certificate: undefined }
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const socket = await openTls({ host, port: Number(url.port || 443), ...trust, credentials, signal })
+  const { socket, certificate } = await openTls({ host, port: Number(url.port || 443), ...trust, credentials, signal })
   try {
-    return await exchangeOver(socket, call, signal)
+    return { ...(await exchangeOver(socket, call, signal)), certificate }
   } finally {
     socket.destroy()
   }
 }
 
-function exchangeOver(socket: TLSSocket | undefined, call: HttpsRequest, signal: AbortSignal): Promise<HttpsAnswer> {
+function exchangeOver(
+  socket: TLSSocket | undefined,
+  call: HttpsRequest,
+  signal: AbortSignal,
+): Promise<Omit<HttpsAnswer, 'certificate'>> {
   const { url, body, maxBytes } = call
   const text = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
@@ -88,7 +92,6 @@ function exchangeOver(socket: TLSSocket | undefined, call: HttpsRequest, signal:
             status: incoming.statusCode ?? 0,
             headers: incoming.headers,
             body: Buffer.concat(chunks).toString('utf8'),
-            certificate: socket?.getPeerX509Certificate(),
           }),
         )
       },

@@ -75,6 +75,8 @@ export interface TestProvisionerOptions {
   shared?: boolean
   /** The clock of the server. */
   now?: () => Date
+  /** When the certificate of the server itself was made, for 90 days. */
+  serverAt?: Date
 }
 
 export async function startTestProvisioner(options: TestProvisionerOptions = {}): Promise<TestProvisioner> {
@@ -179,10 +181,14 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
   })
 }
 
-async function serverCredentials(ca: TestCa, { playedBy, hosts = ['localhost', '127.0.0.1'] }: TestProvisionerOptions) {
+async function serverCredentials(ca: TestCa, options: TestProvisionerOptions) {
+  const { playedBy, serverAt, hosts = ['localhost', '127.0.0.1'] } = options
+  const dates = serverAt && { notBefore: serverAt, notAfter: new Date(serverAt.getTime() + 90 * 86_400_000) }
   const key = await poolKey('p256', 900)
   const identity = { fleet: 'muster', group: 'provisioners', device: 'provisioner-1', profile: 'server' } as const
-  const { pem } = playedBy ? await ca.issue({ device: playedBy }, key) : await ca.issue(identity, key, { hosts })
+  const { pem } = playedBy
+    ? await ca.issue({ device: playedBy }, key)
+    : await ca.issue(identity, key, { hosts, ...dates })
   return {
     key: key.export({ type: 'pkcs8', format: 'pem' }),
     cert: [pem, ...ca.issuer.chain.map((issuer) => issuer.toString())].join(''),

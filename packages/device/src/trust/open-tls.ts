@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Credentials } from '../store/load-credentials.ts'
@@ -17,11 +18,17 @@ export interface TlsTarget {
   signal?: AbortSignal | undefined
 }
 
+export interface VerifiedTls {
+  socket: TLSSocket
+  /** Of the server; unknown for a resumed session. */
+  certificate: X509Certificate | undefined
+}
+
 /**
  * A TLS connection to a server that has been verified; before that, nothing but the handshake is sent.
  * @throws MusterError `certificate-untrusted`, TemporaryFailure for a certificate out of its dates, or what `node:tls` throws
  */
-export async function openTls(target: TlsTarget): Promise<TLSSocket> {
+export async function openTls(target: TlsTarget): Promise<VerifiedTls> {
   const { host, port, roots, clock, credentials, session, onSession, signal } = target
   signal?.throwIfAborted()
   const socket = tlsConnect({
@@ -40,7 +47,7 @@ export async function openTls(target: TlsTarget): Promise<TLSSocket> {
     // The verdict is asked for below: only there is known what to think of the device's clock.
     rejectUnauthorized: false,
   })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const { promise, resolve, reject } = Promise.withResolvers<X509Certificate | undefined>()
   const onAbort = () => reject(signal?.reason)
   signal?.addEventListener('abort', onAbort, { once: true })
   socket.on('error', reject)
@@ -48,15 +55,13 @@ export async function openTls(target: TlsTarget): Promise<TLSSocket> {
   // At once: a turn later the connection, and with it the certificate, may be gone.
   socket.on('secureConnect', () => {
     try {
-      requireTrustedServer(socket, host, roots, clock)
-      resolve()
+      resolve(requireTrustedServer(socket, host, roots, clock))
     } catch (error) {
       reject(error)
     }
   })
   try {
-    await promise
-    return socket
+    return { socket, certificate: await promise }
   } catch (error) {
     socket.destroy()
     throw error

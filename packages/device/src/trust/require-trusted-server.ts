@@ -11,32 +11,36 @@ const serverAuth = '1.3.6.1.5.5.7.3.1'
 /**
  * Refuses a server that `roots` do not vouch for. OpenSSL decides, by the device's clock. Where that clock contradicts what is known
  * about the time and dates are what OpenSSL objects to, the chain is verified here, and only against the time that is certainly past.
+ * Answers the server's certificate; a resumed session has none on this side, its ticket is one of a server that was verified.
  */
-export function requireTrustedServer(socket: TLSSocket, host: string, roots: string, clock: DeviceClock): void {
-  const certificate = socket.getPeerX509Certificate()
-  // A resumed session has none on this side; its ticket is one of a server that was verified a while ago.
-  if (!certificate && socket.authorized && socket.isSessionReused()) return
-  if (!certificate) throw distrust(host, 'it has no certificate')
+export function requireTrustedServer(
+  socket: TLSSocket,
+  host: string,
+  roots: string,
+  clock: DeviceClock,
+): X509Certificate | undefined {
+  if (socket.authorized && socket.isSessionReused()) return undefined
+  // Once: Node has the chain for the first who asks.
+  const peer = socket.getPeerCertificate(true)
+  const [leaf, ...chain] = certificatesOf(peer)
+  if (!leaf) throw distrust(host, 'it has no certificate')
   if (socket.authorized) {
-    requireNotExpired([certificate], host, clock)
-    return
+    requireNotExpired([leaf], host, clock)
+    return leaf
   }
   // A string in Node, whatever its types say.
   const code = String(socket.authorizationError)
   const error = Object.assign(new Error(code), { code })
   const refusal = serverDistrust(error, host) ?? distrust(host, code)
   if (!isAboutDates(code) || clock.isLocalPlausible()) throw refusal
-  requireChain(socket.getPeerCertificate(true), host, roots, clock)
-}
 
-function requireChain(peer: DetailedPeerCertificate, host: string, roots: string, clock: DeviceClock): void {
-  const [leaf, ...chain] = certificatesOf(peer)
-  const path = leaf && findPath(leaf, chain, readCertificates(roots))
-  if (!leaf || !path) throw distrust(host, 'its chain leads to no pinned root')
+  const path = findPath(leaf, chain, readCertificates(roots))
+  if (!path) throw distrust(host, 'its chain leads to no pinned root')
   if (leaf.ca || !leaf.keyUsage?.includes(serverAuth)) throw distrust(host, 'its certificate is not one of a server')
   const misnamed = checkServerIdentity(host, peer)
   if (misnamed) throw distrust(host, misnamed.message)
   requireNotExpired(path, host, clock)
+  return leaf
 }
 
 function requireNotExpired(path: X509Certificate[], host: string, clock: DeviceClock): void {

@@ -1,0 +1,146 @@
+import { MusterError } from '@muster/contracts'
+import { createCsr, readCsr } from '@muster/pki'
+import { createTestCa, poolKey } from '@muster/pki/testing'
+import { describe, expect, test } from 'vitest'
+import { connect } from './connect.ts'
+import { enrol } from './enrol.ts'
+import { renew } from './renew.ts'
+import { memoryStore } from './store/memory-store.ts'
+import { startTestBroker } from './testing/broker.ts'
+import { issueEnrolment, startTestProvisioner } from './testing/provisioner.ts'
+import { clockOf } from './trust/device-clock.ts'
+
+const dayMs = 86_400_000
+const quick = { minMs: 1, maxMs: 5 }
+const codeOf = (attempt: Promise<unknown>) =>
+  attempt.then(
+    () => 'good',
+    (error: unknown) => (error instanceof MusterError ? error.code : String(error)),
+  )
+
+/** A platform at another time than this device's clock shows: the dates of all certificates are of that time. */
+async function startElsewhen(at: Date) {
+  const offset = at.getTime() - Date.now()
+  const now = () => new Date(Date.now() + offset)
+  const ca = await createTestCa({ now: at })
+  const server = await startTestProvisioner({ ca, now })
+  const broker = await startTestBroker(ca)
+  server.mqttUrl = broker.url
+  return {
+    ...{ ca, server, broker, now },
+    /** A device that got its certificate so long ago. */
+    async device(daysAgo: number) {
+      const store = memoryStore()
+      const key = await store.addKey(await poolKey())
+      const made = new Date(at.getTime() - daysAgo * dayMs)
+      const enrolment = await issueEnrolment(ca, readCsr(createCsr(key)).spki, 'pump-1', broker.url, { at: made })
+      server.registry.add(enrolment, '', 'active')
+      await store.saveEnrolment({ version: 1, url: server.url, roots: ca.root.toString(), enrolment })
+      return store
+    },
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      await broker[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const inYears = (years: number) => new Date(Date.now() + years * 365.25 * dayMs)
+
+// The device's clock is the real one here: for a platform 14 years ahead it is far behind, as after a boot in 1970.
+describe.each([
+  ['far behind', 14],
+  ['far ahead', -14],
+])('a clock that is %s', (_, years) => {
+  test('does not keep a device from renewing and connecting; it learns the time', async () => {
+    await using platform = await startElsewhen(inYears(years))
+    const store = await platform.device(10)
+    const { enrolment, by } = await renew({ store, newKey: true })
+    expect(by).toBe('https')
+    const client = await connect({ store })
+    expect((await store.loadEnrolment())?.enrolment).toEqual(enrolment)
+    await client.endAsync()
+    const { server, now } = platform
+    expect(JSON.parse(server.bodies.at(-1) ?? '').deviceTime.slice(0, 10)).toBe(new Date().toISOString().slice(0, 10))
+    expect(Math.abs((await clockOf(store)).now().getTime() - now().getTime())).toBeLessThan(60_000)
+  })
+
+  test('does not make a device trust a server of another root, another name or another purpose', async () => {
+    await using platform = await startElsewhen(inYears(years))
+    const at = platform.now()
+    for (const options of [
+      { ca: await createTestCa({ now: at }) },
+      { ca: platform.ca, hosts: ['elsewhere.example'] },
+      { ca: platform.ca, playedBy: 'localhost' },
+    ]) {
+      await using impostor = await startTestProvisioner(options)
+      const store = await platform.device(10)
+      const stored = await store.loadEnrolment()
+      if (stored) await store.saveEnrolment({ ...stored, url: impostor.url })
+      expect(await codeOf(renew({ store }))).toBe('certificate-untrusted')
+      expect(impostor.bodies).toEqual([])
+    }
+  })
+
+  test('does not make it trust a server whose certificate ended before its own began', async () => {
+    await using platform = await startElsewhen(inYears(years))
+    const before = { now: new Date(platform.now().getTime() - 100 * dayMs) }
+    // The certificate of this server lives 90 days from then.
+    await using stolen = await startTestProvisioner({ ca: platform.ca, serverAt: before.now })
+    const store = await platform.device(2)
+    const stored = await store.loadEnrolment()
+    if (stored) await store.saveEnrolment({ ...stored, url: stolen.url })
+    const codes: string[] = []
+    const ending = new AbortController()
+    const onRetry = ({ error }: { error: MusterError }) => {
+      codes.push(error.code)
+      ending.abort()
+    }
+    await expect(renew({ store, ...quick, signal: ending.signal, onRetry })).rejects.toThrow()
+    expect(codes).toEqual(['certificate-expired'])
+    expect(stolen.bodies).toEqual([])
+  })
+})
+
+test('a first boot with a clock before the root was made', async () => {
+  await using platform = await startElsewhen(inYears(14))
+  const { server } = platform
+  const store = memoryStore()
+  await enrol({ url: server.url, claim: server.claim, store, device: 'pump-1' })
+  await connect({ store }).then((client) => client.endAsync())
+})
+
+test('a first boot with a clock after the root has ended', async () => {
+  await using platform = await startElsewhen(inYears(-24))
+  const { server } = platform
+  const store = memoryStore()
+  await enrol({ url: server.url, claim: server.claim, store, device: 'pump-1' })
+})
+
+test('a clock that nothing contradicts is believed: an expired server is not trusted', async () => {
+  await using platform = await startElsewhen(new Date())
+  const store = await platform.device(10)
+  await using old = await startTestProvisioner({ ca: platform.ca, serverAt: new Date(Date.now() - 91 * dayMs) })
+  const stored = await store.loadEnrolment()
+  if (stored) await store.saveEnrolment({ ...stored, url: old.url })
+  const codes: string[] = []
+  const ending = new AbortController()
+  const onRetry = ({ error }: { error: MusterError }) => {
+    codes.push(error.code)
+    ending.abort()
+  }
+  await expect(renew({ store, ...quick, signal: ending.signal, onRetry })).rejects.toThrow()
+  expect(codes).toEqual(['certificate-expired'])
+})
+
+test('a server that tells a time beyond its own certificate is not believed', async () => {
+  await using platform = await startElsewhen(new Date())
+  const store = await platform.device(10)
+  platform.server.script.renewal.push(({ reply }) => {
+    const later = inYears(14).toISOString()
+    reply(200, { window: { start: later, end: later }, serverTime: later })
+  })
+  await renew({ store })
+  await renew({ store })
+  expect(Math.abs((await clockOf(store)).now().getTime() - Date.now())).toBeLessThan(60_000)
+})
