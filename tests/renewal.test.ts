@@ -1,11 +1,15 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { createCsr, encodePem, generateKey } from '@muster/pki'
+import { renewalTopics } from '@muster/contracts'
+import { createCsr, createRenewalProof, encodePem, generateKey, issueCertificate, openCa } from '@muster/pki'
 import { createTestCa } from '@muster/pki/testing'
+import { connectAsync } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, call } from './harness/http.ts'
 import { type Stack, startStack } from './harness/stack.ts'
+import { nextEvent, waitFor } from './harness/wait.ts'
 
 interface Credentials {
   key: string
@@ -115,6 +119,97 @@ test('a server renews the same way, and its certificate still names its hosts', 
   const leaf = new X509Certificate(answer.json.certificate)
   expect(leaf.checkHost('localhost')).toBe('localhost')
   expect((await ask(next(credentials.key, answer), '/v1/renewal')).status).toBe(200)
+})
+
+/** The device's certificate as if it had been issued long ago: by the CA itself, and so in the registry. */
+async function age(id: string, { key, cert }: Credentials, from: Date, to: Date): Promise<Credentials> {
+  const { issuer } = await openCa({ directory: join(stack.data, 'ca'), now: new Date() })
+  const former = new X509Certificate(cert)
+  const aged = await issueCertificate(issuer, {
+    identity: { fleet: 'default', group: 'default', device: id, profile: 'device' },
+    spki: former.publicKey.export({ type: 'spki', format: 'der' }),
+    trustDomain: 'muster.local',
+    notBefore: from,
+    notAfter: to,
+  })
+  await stack.query(
+    `update certificates set serial = $2, der = $3, fingerprint = $4, not_before = $5, not_after = $6 where serial = $1`,
+    [serialOf(cert), aged.serial, aged.der, aged.fingerprint, from, to],
+  )
+  return { key, cert: aged.pem }
+}
+
+const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000)
+const lateDays = (lateRenewalDays: number) =>
+  stack.api('/v1/fleets/default', { method: 'PATCH', body: { lateRenewalDays } })
+
+test('late: an expired certificate renews within the days its fleet gives it, and one from the future never', async () => {
+  const { credentials } = await stack.enrolDevice('late-1')
+  const expired = await age('late-1', credentials, daysAgo(100), daysAgo(10))
+  for (const days of [0, 9]) {
+    await lateDays(days)
+    const refused = await renew(expired, credentials.key)
+    expect([refused.status, codeOf(refused)]).toEqual([403, 'certificate-expired'])
+  }
+  await lateDays(11)
+  const answer = await renew(expired, credentials.key)
+  expect(answer.status).toBe(201)
+  expect((await ask(next(credentials.key, answer), '/v1/renewal')).status).toBe(200)
+  const other = await stack.enrolDevice('late-2')
+  const early = await age('late-2', other.credentials, daysAgo(-1), daysAgo(-2))
+  expect(codeOf(await renew(early, other.credentials.key))).toBe('certificate-not-yet-valid')
+  await lateDays(0)
+})
+
+describe('at the broker', () => {
+  const admitted = (id: string, credentials: Credentials) =>
+    connectAsync(`mqtts://localhost:${stack.ports.mqtt}`, {
+      ...credentials,
+      ca: stack.ca,
+      clientId: id,
+      reconnectPeriod: 0,
+      connectTimeout: 5_000,
+    })
+
+  test('the first connection with the renewed certificate ends the one with the old', async () => {
+    const { credentials } = await stack.enrolDevice('use-1')
+    const answer = await renew(credentials, credentials.key)
+    const old = await admitted('use-1', credentials)
+    const closed = nextEvent(old, 'close')
+    const client = await admitted('use-1', next(credentials.key, answer))
+    await closed
+    await waitFor('the promotion', async () => (await statesOf('use-1'))[serialOf(credentials.cert)] === 'superseded')
+    await expect(admitted('use-1', credentials)).rejects.toThrow()
+    expect(codeOf(await ask(credentials, '/v1/renewal'))).toBe('certificate-superseded')
+    await client.endAsync()
+    await old.endAsync(true)
+  })
+
+  test('a proof over MQTT, asked while every provisioner is down, is answered when one is back', async () => {
+    const { credentials } = await stack.enrolDevice('proof-1')
+    const client = await admitted('proof-1', credentials)
+    const topics = renewalTopics({ fleet: 'default', device: 'proof-1' })
+    await client.subscribeAsync(topics.response, { qos: 1 })
+    const answers: Record<string, string>[] = []
+    client.on('message', (_, payload) => answers.push(JSON.parse(payload.toString())))
+    const key = createPrivateKey(pemOf(await generateKey()))
+    const proof = createRenewalProof({
+      serial: serialOf(credentials.cert),
+      key: createPrivateKey(credentials.key),
+      csr: createCsr(key),
+      at: new Date(0),
+    })
+    await stack.process('provisioner').kill()
+    await client.publishAsync(topics.request, JSON.stringify(proof), { qos: 1 })
+    await stack.start('provisioner')
+    const answer = await waitFor('the answer', () => answers[0])
+    const renewed = new X509Certificate(answer.certificate ?? '')
+    expect(renewed.checkPrivateKey(key)).toBe(true)
+    await client.endAsync()
+    const again = await admitted('proof-1', { key: pemOf(key), cert: `${answer.certificate}${answer.chain}` })
+    await waitFor('the promotion', async () => (await statesOf('proof-1'))[serialOf(credentials.cert)] === 'superseded')
+    await again.endAsync()
+  })
 })
 
 test('the provisioner dies in the middle of renewals: no device is stranded, none has two certificates in use', async () => {
