@@ -11,7 +11,7 @@ import {
   type RenewalEvent,
   renew,
 } from '@muster/device'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Stack, startStack } from './harness/stack.ts'
 import { waitFor } from './harness/wait.ts'
 
@@ -22,12 +22,29 @@ beforeAll(async () => {
   await stack.process('provisioner').kill()
   await stack.start('provisioner', { MUSTER_CERTIFICATE_VALIDITY: `${lifeSeconds}s` })
 })
+
+/** Devices that enrol before the other tests begin, and come back when their certificates have ended. */
+const late: Record<'http-1' | 'mqtt-1' | 'strict-1', DeviceStore> = {
+  'http-1': memoryStore(),
+  'mqtt-1': memoryStore(),
+  'strict-1': memoryStore(),
+}
+beforeAll(async () => {
+  for (const fleet of ['lenient', 'strict']) await stack.api('/v1/fleets', { body: { name: fleet } })
+  await stack.api('/v1/fleets/lenient', { method: 'PATCH', body: { lateRenewalDays: 1 } })
+  for (const device of ['http-1', 'mqtt-1'] as const) await enrolDevice(device, late[device], 'lenient')
+  await enrolDevice('strict-1', late['strict-1'], 'strict')
+})
 afterAll(() => stack?.[Symbol.asyncDispose]())
 
 const quick = { minMs: 50, maxMs: 500 }
 
-async function enrolDevice(device: string, store: DeviceStore = memoryStore()): Promise<DeviceStore> {
-  const claim = await stack.createClaim({ device })
+async function enrolDevice(
+  device: string,
+  store: DeviceStore = memoryStore(),
+  fleet = 'default',
+): Promise<DeviceStore> {
+  const claim = await stack.createClaim({ device, fleet })
   await enrol({ url: `https://localhost:${stack.ports.api}`, claim, store, ...quick })
   return store
 }
@@ -116,7 +133,7 @@ test('a revoked device does not renew', async () => {
 })
 
 test('while the provisioner is away, a device renews through the broker as soon as another one answers', async () => {
-  const store = await enrolDevice('mqtt-1')
+  const store = await enrolDevice('mqtt-9')
   const client = await connect({ store })
   const stored = await store.loadEnrolment()
   // Nobody is there; the broker and the provisioner behind it are.
@@ -125,5 +142,32 @@ test('while the provisioner is away, a device renews through the broker as soon 
   expect(renewal.by).toBe('mqtt')
   await client.endAsync()
   await connect({ store }).then((next) => next.endAsync())
-  expect(await statesOf('mqtt-1')).toEqual({ active: 1, superseded: 1 })
+  expect(await statesOf('relay-1')).toEqual({ active: 1, superseded: 1 })
+})
+
+describe('a device whose certificate has ended', () => {
+  beforeAll(async () => {
+    const { notAfter } = (await late['strict-1'].loadEnrolment())?.enrolment ?? {}
+    await waitFor('the end', () => Date.now() > Date.parse(notAfter ?? ''), { timeoutMs: 40_000 })
+  })
+
+  test('renews over HTTPS where its fleet allows that, and is back', async () => {
+    const store = late['http-1']
+    expect(await renew({ store, newKey: true })).toMatchObject({ by: 'https' })
+    await connect({ store }).then((client) => client.endAsync())
+  })
+
+  test('renews over MQTT, through a connection that is good for nothing else', async () => {
+    const store = late['mqtt-1']
+    const stored = await store.loadEnrolment()
+    if (stored) await store.saveEnrolment({ ...stored, url: 'https://localhost:9' })
+    expect(await renew({ store, ...quick })).toMatchObject({ by: 'mqtt' })
+    await connect({ store }).then((client) => client.endAsync())
+  })
+
+  test('is told so where its fleet does not', async () => {
+    const store = late['strict-1']
+    await expect(renew({ store, ...quick })).rejects.toMatchObject({ code: 'certificate-expired' })
+    await expect(connect({ store })).rejects.toMatchObject({ code: 'certificate-expired' })
+  })
 })

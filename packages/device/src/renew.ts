@@ -109,7 +109,7 @@ async function askProvisioner(request: Request): Promise<Renewal> {
     try {
       return { enrolment: await askThroughBroker(request), by: 'mqtt' }
     } catch (second) {
-      throw second instanceof TemporaryFailure ? failure : second
+      throw isVerdict(second) ? second : failure
     }
   }
 }
@@ -135,6 +135,11 @@ async function askThroughBroker(request: Request): Promise<Enrolment> {
 /** Nobody was there; a provisioner that asks for patience is not to be asked by another way. */
 function isUnreachable(failure: unknown): boolean {
   return failure instanceof TemporaryFailure && failure.error.code !== 'rate-limited' && failure.afterMs === undefined
+}
+
+/** What a broker says that lets nobody of this kind in, a server for one, is none of the provisioner's. */
+function isVerdict(error: unknown): boolean {
+  return !(error instanceof TemporaryFailure || (error instanceof MusterError && error.code === 'forbidden'))
 }
 
 async function chooseKey(options: RenewOptions, { key }: Credentials): Promise<KeyObject> {
