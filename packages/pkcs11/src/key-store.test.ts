@@ -170,7 +170,7 @@ describe('the HSM is away', () => {
   })
 
   test('its library hangs: an error in time, and a new process after', async () => {
-    await using store = await open({ patienceMs: 1_000 })
+    await using store = await open({ patienceMs: 1_500 })
     const signer = await store.create('root')
     const bytes = randomBytes(32)
     process.kill(await hsm.findProcess(), 'SIGSTOP')

@@ -23,8 +23,11 @@ export interface LinkOptions extends TokenAddress {
   env?: Readonly<Record<string, string>> | undefined
 }
 
+/** A process has to start, and a login may be slow. */
+const openingMs = 15_000
+
 /** @throws TokenError */
-export async function openLink({ patienceMs, env, ...address }: LinkOptions): Promise<Link> {
+export async function openLink({ env, module, token, pin }: LinkOptions): Promise<Link> {
   const child = fork(new URL('../token/process.ts', import.meta.url), {
     execArgv: [],
     serialization: 'advanced',
@@ -33,7 +36,7 @@ export async function openLink({ patienceMs, env, ...address }: LinkOptions): Pr
   })
   const link = talkTo(child)
   try {
-    await link.ask({ what: 'open', ...address }, patienceMs)
+    await link.ask({ what: 'open', module, token, pin }, openingMs)
     return link
   } catch (error) {
     await link[Symbol.asyncDispose]()

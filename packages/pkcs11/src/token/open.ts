@@ -1,5 +1,6 @@
 import type * as Pkcs11 from 'pkcs11js'
 import type { TokenAddress } from './messages.ts'
+import { findPinProblem } from './pin.ts'
 import { TokenError } from './token-error.ts'
 
 export interface OpenToken {
@@ -40,18 +41,15 @@ function findSlot(module: Pkcs11.PKCS11, label: string): Pkcs11.Handle {
 }
 
 function logIn({ library, module, slot }: OpenToken, label: string, pin: string): void {
-  const { flags } = module.C_GetTokenInfo(slot)
   const refuse = (why: string, code?: string) => new TokenError('pin-refused', `the token ${label} ${why}`, code)
-  if (flags & library.CKF_USER_PIN_LOCKED) throw refuse('is locked: its PIN must be set anew')
-  // However often a supervisor starts us with a wrong PIN, the token is not locked by it.
-  if (flags & library.CKF_USER_PIN_FINAL_TRY)
-    throw refuse('has one try left before it locks: log in with its own tool first')
+  const problem = findPinProblem(module.C_GetTokenInfo(slot).flags)
+  if (problem) throw refuse(problem)
   const session = module.C_OpenSession(slot, library.CKF_SERIAL_SESSION)
   try {
     module.C_Login(session, library.CKU_USER, pin)
   } catch (error) {
     const code = (error as Error).message
-    if (/^CKR_PIN_/.test(code)) throw refuse('does not accept the PIN', code)
+    if (/^CKR_(USER_)?PIN_/.test(code)) throw refuse('does not accept the PIN', code)
     throw error
   }
 }

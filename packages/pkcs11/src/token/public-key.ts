@@ -11,6 +11,10 @@ export const curves = {
 export function encodeEcPublicKey(parameters: Buffer, point: Buffer): Buffer {
   const curve = Object.values(curves).find((known) => known.parameters.equals(parameters))
   if (!curve) throw new TokenError('key-unsuitable', 'a CA key in a token must be P-256, P-384 or RSA')
+  // Uncompressed: 04, x, y. X9.62 §4.3.6
+  const length = 1 + 2 * curve.bytes
+  const isWhole = point.length >= length && point.at(-length) === 0x04
+  if (!isWhole) throw new TokenError('key-unsuitable', 'the token gives a public key that is none')
   const [x, y] = [point.subarray(-2 * curve.bytes, -curve.bytes), point.subarray(-curve.bytes)]
   return encodeSpki({ kty: 'EC', crv: curve.name, x: x.toString('base64url'), y: y.toString('base64url') })
 }
