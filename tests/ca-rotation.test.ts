@@ -1,7 +1,9 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { connect, keepRenewed } from '@muster/device'
+import { createCsr, encodePem } from '@muster/pki'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Stack, startStack } from './harness/stack.ts'
 import { nextEvent, waitFor } from './harness/wait.ts'
@@ -39,17 +41,22 @@ async function startDevice(index: number) {
   const renewing = keepRenewed({ store, client, pollMs: 500, minMs: 100, maxMs: 1_000 })
   let running = true
   let sent = 0
+  let acknowledged = 0
   const publishing = (async () => {
-    for (; running; sent++) {
-      await client.publishAsync(`fleets/default/devices/${id}/telemetry/n`, String(sent), { qos: 1 })
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    while (running) {
+      await client.publishAsync(`fleets/default/devices/${id}/telemetry/n`, String(sent++), { qos: 1 })
+      acknowledged++
+      await sleep(20)
     }
   })()
+  // Told where it is waited for.
+  publishing.catch(() => undefined)
   return {
     id,
     async stop() {
       running = false
-      await publishing
+      await Promise.race([publishing, sleep(15_000)])
+      if (acknowledged < sent) throw new Error(`${id}: ${acknowledged} of ${sent} acknowledged, ${client.connected}`)
       await renewing[Symbol.asyncDispose]()
       await client.endAsync()
       return sent
@@ -90,6 +97,8 @@ test('an issuing CA and then the root are replaced while 20 devices publish over
   // They have learnt the new root with that renewal, and confirm it with the next one.
   expect(codeOf(await post('/v1/issuers/root/retire'))).toBe('issuer-in-use')
   await pull('issuing-3')
+  // Brokers ask for their window when issuers change, and now and then.
+  await post('/v1/issuers', { name: 'issuing-4' })
   await waitFor('every device and server has confirmed', async () => (await issuer('root-2')).confirmedBy >= 23, {
     timeoutMs: 30_000,
   })
@@ -126,7 +135,6 @@ test('by force: who has not renewed is cut off, and comes back with the claim it
   const device = await stack.enrolDevice('forced-1')
   const client = await device.connect()
   const closed = nextEvent(client, 'close')
-  await post('/v1/issuers', { name: 'issuing-4' })
   await isTrusted('issuing-4')
   await post('/v1/issuers/issuing-4/activate')
   expect(codeOf(await post('/v1/issuers/issuing-3/retire'))).toBe('issuer-in-use')
@@ -139,4 +147,10 @@ test('by force: who has not renewed is cut off, and comes back with the claim it
     const { json } = await stack.api('/v1/devices/forced-1/refusals')
     return json.items.some(({ code }: { code: string }) => code === 'certificate-revoked')
   })
+  const key = createPrivateKey(device.credentials.key)
+  const csr = encodePem('CERTIFICATE REQUEST', createCsr(key))
+  const { status, json } = await post('/v1/enrol', { claim: device.claim, csr })
+  expect(status).toBe(201)
+  const back = await device.connect({ cert: json.certificate + json.chain, ca: json.roots })
+  await back.endAsync()
 })

@@ -20,8 +20,8 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
   const lists = new Map<string, RevocationLists>()
 
   async function publishAll(): Promise<void> {
-    for (const { name, kind, state } of issuers.rows) {
-      const issuer = kind === 'issuing' && state !== 'retired' ? issuers.find(name) : undefined
+    for (const { name, kind } of issuers.rows) {
+      const issuer = kind === 'issuing' ? issuers.find(name) : undefined
       if (!issuer) continue
       const known = lists.get(name) ?? createRevocationLists()
       lists.set(name, known)

@@ -157,6 +157,8 @@ describe('retiring', () => {
     expect(row).toMatchObject({ state: 'revoked', revocationReason: 'cessationOfOperation' })
     await it.stage.enrol(claim, 1)
     expect(await issuerOf('f-1')).toBe('issuing-2')
+    // Its CRLs go on.
+    expect(it.ctx.issuers.find('issuing-1')?.name).toBe('issuing-1')
   })
 
   test('waits for a certificate that is being issued, which then counts', async () => {

@@ -21,7 +21,7 @@ export interface Issuers {
   readonly rows: readonly IssuerRow[]
   /** The issuer whose certificates come next; it cannot be retired before the transaction ends. */
   lockActive(tx: Tx): Promise<Issuer>
-  /** With its key; undefined where it is retired or unknown. */
+  /** With its key, for as long as that is kept: who has retired a CA still says what it has revoked. */
   find(name: string): Issuer | undefined
   /** What leads from a certificate of that issuer to `anchor`. */
   chainOf(name: string): Promise<X509Certificate[]>
@@ -50,7 +50,7 @@ export async function openIssuers({ db, store, onError }: IssuersOptions): Promi
     const rows = await source.select().from(issuers).orderBy(asc(issuers.createdAt), asc(issuers.name))
     const opened = new Map<string, Issuer>()
     for (const row of rows) {
-      if (row.kind !== 'issuing' || row.state === 'retired') continue
+      if (row.kind !== 'issuing') continue
       const known = before?.opened.get(row.name)
       const same = known && certificateFingerprint(known.certificate.raw) === row.fingerprint
       try {
@@ -58,7 +58,7 @@ export async function openIssuers({ db, store, onError }: IssuersOptions): Promi
       } catch (error) {
         // Others may be good without it; certificates do not come from it here.
         if (row.state === 'active' && !before) throw error
-        onError(error)
+        if (row.state !== 'retired') onError(error)
       }
     }
     const current = rows.find(({ kind, state }) => kind === 'issuing' && state === 'active')

@@ -46,8 +46,8 @@ export async function openResponders(
   }
 
   async function ensure(): Promise<void> {
-    for (const { name, kind, state } of issuers.rows) {
-      const issuer = kind === 'issuing' && state !== 'retired' ? issuers.find(name) : undefined
+    for (const { name, kind } of issuers.rows) {
+      const issuer = kind === 'issuing' ? issuers.find(name) : undefined
       const known = current.get(name)
       if (!issuer) current.delete(name)
       else if (!known || !isFresh(known)) {
