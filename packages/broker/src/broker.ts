@@ -92,9 +92,12 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
       channels: [renewalsAnsweredChannel, promotionsChannel],
       applicationName: 'muster_broker renewals',
       onListening: relay.hurry,
-      // A promotion that is missed here is found when everybody is judged again.
-      onNotification: (channel, payload) =>
-        channel === promotionsChannel ? void recheck({ key: payload }).catch(onError) : relay.hurry(),
+      onNotification: (channel, payload) => {
+        if (channel === renewalsAnsweredChannel) return relay.hurry()
+        // Where it was this node, the new connection has taken over. One that is missed is found when everybody is judged again.
+        const [key = '', by] = payload.split(' ')
+        if (by !== node) recheck({ key }).catch(onError)
+      },
       onError,
     }),
   )

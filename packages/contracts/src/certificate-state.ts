@@ -6,7 +6,7 @@ export type CertificateState = (typeof certificateStates)[number]
 export const issuerStates = ['prepared', 'active', 'retiring', 'retired'] as const
 export type IssuerState = (typeof issuerStates)[number]
 
-/** PostgreSQL notification channels beside that of changes; payloads: an issuer's name, the id of a renewal request, the session key of a device. */
+/** PostgreSQL notification channels beside that of changes; payloads: an issuer's name, the id of a renewal request, the session key of a device (and, where a broker did it, its name). */
 export const issuersChannel = 'muster_issuers'
 export const renewalsChannel = 'muster_renewals'
 export const renewalsAnsweredChannel = 'muster_renewals_answered'

@@ -75,3 +75,47 @@ describe('refuses', () => {
     expect(() => judge(peer, row, time)).toThrow(expect.objectContaining({ code }))
   })
 })
+
+describe('a certificate beside the active one', () => {
+  test('that is pending is let in after its promotion', () => {
+    expect(judge(peer, row, now).standing).toBe('current')
+    expect(judge(peer, { ...row, certificateState: 'pending' }, now).standing).toBe('renewed')
+  })
+})
+
+describe('a late device', () => {
+  const late: RegistryRow = { ...row, lateRenewalDays: 2 }
+  const publish = { topic: 'fleets/default/devices/d-1/telemetry/t', qos: 1 as const, retain: false, payloadBytes: 1 }
+
+  test.each(['2027-02-01T00:00:00Z', '2027-02-02T23:59:59Z'])('may renew at %s, and nothing else', (time) => {
+    const { standing, policy } = judge(peer, late, at(time))
+    expect(standing).toBe('late')
+    expect(policy.refusePublish(publish)).toBeTypeOf('string')
+    expect(policy.refuseSubscribe('fleets/default/devices/d-1/commands/#')).toBeTypeOf('string')
+    expect(policy.mayReceive('fleets/default/devices/d-1/commands/x')).toBe(false)
+    const request = 'fleets/default/devices/d-1/renewal/request'
+    expect(policy.refusePublish({ ...publish, topic: request })).toBeUndefined()
+  })
+
+  test('with a pending certificate does not promote it', () => {
+    const pending: RegistryRow = { ...late, certificateState: 'pending' }
+    expect(judge(peer, pending, at('2027-02-01T00:00:00Z')).standing).toBe('late')
+  })
+
+  test.each([
+    ['too late', late, '2027-02-03T00:00:00Z', 'certificate-expired'],
+    ['not yet valid', late, '2026-12-31T23:59:59Z', 'certificate-not-yet-valid'],
+    ['revoked', { ...late, deviceState: 'revoked' }, '2027-02-01T00:00:00Z', 'device-revoked'],
+    [
+      'with a revoked certificate',
+      { ...late, certificateState: 'revoked' },
+      '2027-02-01T00:00:00Z',
+      'certificate-revoked',
+    ],
+    ['with an old one', { ...late, certificateState: 'superseded' }, '2027-02-01T00:00:00Z', 'certificate-superseded'],
+    ['of a retired issuer', { ...late, issuerState: 'retired' }, '2027-02-01T00:00:00Z', 'certificate-untrusted'],
+    ['unknown', undefined, '2027-02-01T00:00:00Z', 'certificate-unknown'],
+  ] as [string, RegistryRow | undefined, string, string][])('is refused when %s', (_, found, time, code) => {
+    expect(() => judge(peer, found, at(time))).toThrow(expect.objectContaining({ code }))
+  })
+})

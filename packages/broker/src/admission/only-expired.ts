@@ -1,12 +1,11 @@
 import { X509Certificate } from 'node:crypto'
-import type { PeerCertificate } from 'node:tls'
 
 /**
  * Whether a certificate lacks nothing but time. OpenSSL's "expired" does not say so: it names one fault of a chain, the last
  * one it came across, so that an expired certificate of a stranger looks the same.
  */
 export function isOnlyExpired(
-  { raw, valid_to }: Pick<PeerCertificate, 'raw' | 'valid_to'>,
+  { raw, valid_to }: { raw: Buffer; valid_to: string },
   authorities: readonly X509Certificate[],
   now: Date,
 ): boolean {

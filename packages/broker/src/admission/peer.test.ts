@@ -61,3 +61,10 @@ test.each([
   const reading = readPeer(socket(changed), 'muster.local', () => false)
   expect(reading).toMatchObject({ refusal: { code: 'certificate-subject' }, named: undefined })
 })
+
+test('an expired certificate that lacks nothing but time is for the registry to judge', () => {
+  const expired = readPeer(socket({}, 'CERT_HAS_EXPIRED'), 'muster.local', () => true)
+  expect(expired).toMatchObject({ peer: { serial: '4a0b' } })
+  const foreign = readPeer(socket({}, 'SELF_SIGNED_CERT_IN_CHAIN'), 'muster.local', () => true)
+  expect(foreign).toMatchObject({ refusal: { code: 'certificate-untrusted' } })
+})

@@ -68,7 +68,7 @@ export function createRegistry({ db, node }: { db: Db; node: string }): Registry
     findAll,
 
     async promote(serial, key) {
-      const values = [serial, node, promotionsChannel, key]
+      const values = [serial, node, promotionsChannel, `${key} ${node}`]
       const query = { name: 'promote-certificate', text: promoteText, values }
       const { rows } = await withDeadline(db.$client.query<{ done: boolean }>(query))
       return rows[0]?.done === true

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { type ChangeKind, type IssuerState, issuersChannel, type ProfileName } from '@muster/contracts'
 import { certificates, changes, type Db, devices, fleets, issuers, receipts } from '@muster/db'
 import { poolKey, type TestCa, type TestIssueOptions } from '@muster/pki/testing'
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, inArray, sql } from 'drizzle-orm'
 import { vi } from 'vitest'
 
 export interface TestDevice {
@@ -83,6 +83,33 @@ export function createTestRegistry(db: Db, ca: TestCa) {
       return device
     },
 
+    /** The next certificate of a device, for a new key, as a renewal leaves it; in the place of `device` with `active`. */
+    async renewDevice(device: TestDevice, options: TestIssueOptions & { active?: boolean } = {}): Promise<TestDevice> {
+      const [row] = await db.select().from(certificates).where(eq(certificates.serial, device.serial))
+      if (!row) throw new Error('no such certificate')
+      const { fleet } = row
+      const it = and(eq(devices.fleet, fleet), eq(devices.id, device.id))
+      const [holder] = await db.select().from(devices).where(it)
+      const { group = 'default', profile = 'device' } = holder ?? {}
+      const privateKey = await poolKey('p256', keys++)
+      const issued = await ca.issue({ fleet, group, device: device.id, profile }, privateKey, options)
+      const { keyFingerprint, serial, fingerprint, der, notBefore, notAfter } = issued
+      const state = options.active ? 'active' : 'pending'
+      if (options.active)
+        await db.update(certificates).set({ state: 'superseded' }).where(eq(certificates.serial, device.serial))
+      const issue = { serial, fingerprint, keyFingerprint, der, notBefore, notAfter }
+      await db.insert(certificates).values({ fleet, device: device.id, issuer: ca.issuer.name, state, ...issue })
+      const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+      return { id: device.id, serial, key, cert: issued.pem + ca.issuer.certificate }
+    },
+
+    async stateOf({ serial }: TestDevice) {
+      const [row] = await db.select().from(certificates).where(eq(certificates.serial, serial))
+      return row?.state
+    },
+
+    allowLate: (days: number) => db.update(fleets).set({ lateRenewalDays: days }),
+
     /** State, certificates, change and notification in one transaction; answers the change's number. */
     change: (device: TestDevice, kind: ChangeKind): Promise<string> =>
       db.transaction(async (tx) => {
@@ -92,7 +119,9 @@ export function createTestRegistry(db: Db, ca: TestCa) {
         await tx.update(devices).set({ state: states[kind] }).where(it)
         if (kind === 'revoke' || kind === 'retire') {
           const revoked = { state: 'revoked', revokedAt: now() } as const
-          await tx.update(certificates).set(revoked).where(eq(certificates.serial, device.serial))
+          const live = inArray(certificates.state, ['pending', 'active'])
+          const held = and(eq(certificates.fleet, fleet), eq(certificates.device, device.id), live)
+          await tx.update(certificates).set(revoked).where(held)
         }
         const values = { kind, fleet, device: device.id, at: now() }
         const [change] = await tx.insert(changes).values(values).returning({ seq: changes.seq })

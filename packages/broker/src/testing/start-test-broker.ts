@@ -9,12 +9,15 @@ import pg from 'pg'
 import { pino } from 'pino'
 import { type Broker, startBroker } from '../broker.ts'
 import { defaultLimits, type Limits } from '../limits.ts'
+import type { UseCredentials } from '../server-renewal.ts'
 import { createTestRegistry, type TestDevice, type TestRegistry } from './registry.ts'
 
 /** A broker over real sockets, with a database and a CA of its own. */
 export interface TestBroker extends TestRegistry, AsyncDisposable {
   db: Db
   ca: TestCa
+  /** As the broker's own role. */
+  databaseUrl: string
   broker: Broker
   openTls(device: Partial<TestDevice>, options?: ConnectionOptions): Promise<TLSSocket>
   connect(device: TestDevice, options?: IClientOptions): Promise<MqttClient>
@@ -22,6 +25,10 @@ export interface TestBroker extends TestRegistry, AsyncDisposable {
   asSuperuser(statement: string): Promise<void>
   /** After `broker` was disposed of. */
   start(): Promise<void>
+  /** A further one on the same registry. */
+  startNode(name: string): Promise<Broker>
+  /** What the node does when its own certificate has been renewed. */
+  useCredentials: UseCredentials
 }
 
 const node = 'broker-1'
@@ -40,13 +47,20 @@ export async function startTestBroker({ limits = {} }: { limits?: Partial<Limits
     credentials: await issueServerCredentials(ca),
   }
   const log = pino({ level: 'silent' })
-  const start = () => startBroker({ settings, db: brokerDb, log, now: () => new Date() })
+  const now = () => new Date()
+  let useCredentials: UseCredentials = async () => {}
+  const keepRenewed = (use: UseCredentials) => {
+    useCredentials = use
+    return { hurry() {}, async [Symbol.asyncDispose]() {} }
+  }
+  const start = () => startBroker({ settings: { ...settings, keepRenewed }, db: brokerDb, log, now })
   const roots = ca.root.toString()
 
   const test: TestBroker = {
     ...registry,
     db,
     ca,
+    databaseUrl,
     broker: await start(),
 
     async openTls({ key, cert }, options = {}) {
@@ -74,6 +88,9 @@ export async function startTestBroker({ limits = {} }: { limits?: Partial<Limits
       test.broker = await start()
     },
 
+    startNode: (name) => startBroker({ settings: { ...settings, node: name }, db: brokerDb, log, now }),
+    useCredentials: (credentials) => useCredentials(credentials),
+
     async [Symbol.asyncDispose]() {
       await test.broker[Symbol.asyncDispose]()
       await brokerDb[Symbol.asyncDispose]()
@@ -83,7 +100,7 @@ export async function startTestBroker({ limits = {} }: { limits?: Partial<Limits
   return test
 }
 
-async function issueServerCredentials(ca: TestCa) {
+export async function issueServerCredentials(ca: TestCa) {
   const key = await poolKey('p256', 0)
   const identity = { fleet: platformFleet, group: 'brokers', device: node, profile: 'server' } as const
   const { pem } = await ca.issue(identity, key, { hosts: ['localhost'] })
