@@ -77,15 +77,19 @@ export function createErrorHandler(log: Logger): ErrorHandler<AppEnv> {
     if (refusal.code === 'internal') log.error({ err: error, requestId: instance }, 'unexpected error')
     if (refusal.code === 'unavailable') c.header('Retry-After', String(databaseRetrySeconds))
     if (refusal instanceof RateLimited) c.header('Retry-After', String(refusal.retryAfterSeconds))
-    if (refusal.code === 'not-authenticated') c.header('WWW-Authenticate', challengeAt(c.req.path))
+    const challenge = status === 401 && challengeAt(c.req.path, refusal.code)
+    if (challenge) c.header('WWW-Authenticate', challenge)
     c.set('refusal', refusal)
     const problem = describeProblem(refusal, instance)
     return c.body(JSON.stringify(problem), status, { 'content-type': 'application/problem+json' })
   }
 }
 
-/** EST devices have their claim (RFC 7030 §3.2.3), operators a token. */
-const challengeAt = (path: string) => (path.startsWith('/.well-known/est/') ? 'Basic realm="muster"' : 'Bearer')
+/** EST devices have their claim (RFC 7030 §3.2.3), operators a token; for mutual TLS no scheme is registered. */
+function challengeAt(path: string, code: ErrorCode): string | undefined {
+  if (path.startsWith('/.well-known/est/')) return 'Basic realm="muster"'
+  return code === 'not-authenticated' ? 'Bearer' : undefined
+}
 
 export function describeProblem(refusal: MusterError, instance: string): Problem {
   const { status, title } = problems[refusal.code]

@@ -135,7 +135,9 @@ describe('re-enrolment', () => {
     stage.callWith(certificate, 'POST', '/.well-known/est/simplereenroll', await requestOf(key, subject), type)
 
   test('without a certificate, with one of a revoked device, with another subject', async () => {
-    expect(await codeOf(await renew(undefined, 30))).toBe('certificate-missing')
+    const nobody = await renew(undefined, 30)
+    expect(nobody.headers.get('www-authenticate')).toBe('Basic realm="muster"')
+    expect(await codeOf(nobody)).toBe('certificate-missing')
     const certificate = await enrolHolder(stage, 'renew-1', 30)
     for (const subject of ['renew-2', undefined]) {
       const response = await renew(certificate, 30, subject)

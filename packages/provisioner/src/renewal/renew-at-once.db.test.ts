@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { certificates, refusals } from '@muster/db'
 import { and, eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -84,7 +85,6 @@ test('enrolment and renewal that meet at one key leave it with one device', asyn
       .from(certificates)
       .where(and(eq(certificates.device, `meet-${round}`), eq(certificates.state, 'pending')))
     if (!waiting) throw new Error('nothing waits')
-    const { X509Certificate } = await import('node:crypto')
     await refusalOf(confirmCertificate(stage.ctx, new X509Certificate(waiting.der), peer))
     const { rows } = await stage.owner.$client.query(
       'select count(*)::int as n from devices where key_fingerprint = $1',

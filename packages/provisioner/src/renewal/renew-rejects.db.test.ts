@@ -1,4 +1,4 @@
-import { type KeyObject, X509Certificate } from 'node:crypto'
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import { certificates, refusals } from '@muster/db'
 import { certificateFingerprint, issueCertificate } from '@muster/pki'
 import { createTestCa, poolKey } from '@muster/pki/testing'
@@ -47,8 +47,8 @@ const recorded = async (device: string) =>
   )
 
 async function issueUnrecorded(device: string, signer = stage.deps.issuers.active): Promise<X509Certificate> {
-  const key: KeyObject = await poolKey('p256', 900)
-  const spki = (await import('node:crypto')).createPublicKey(key).export({ type: 'spki', format: 'der' })
+  const key = await poolKey('p256', 900)
+  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' })
   const now = stage.deps.now()
   const { der } = await issueCertificate(signer, {
     identity: { fleet: 'default', group: 'default', device, profile: 'device' },
