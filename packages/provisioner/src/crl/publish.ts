@@ -20,8 +20,8 @@ export interface Publishing extends Pick<Deps, 'db' | 'now'> {
   onRevoked(serial: string): void
 }
 
-/** A transaction may commit so much after the time it says, and clocks of provisioners may be so far apart. */
-const marginMs = 120_000
+/** Clocks of provisioners may be so far apart, transactions included; what is later still is found on schedule. */
+const marginMs = 900_000
 
 export type CrlRow = Omit<typeof crls.$inferSelect, 'der'> & { bytes: number }
 
@@ -95,7 +95,8 @@ async function load(
   { everything, endsAfter }: { everything: boolean; endsAfter: Date },
 ): Promise<void> {
   const startedAt = now()
-  const since = everything || !lists.loadedAt ? undefined : new Date(lists.loadedAt.getTime() - marginMs)
+  const known = lists.loadedAt && Math.min(lists.loadedAt.getTime(), startedAt.getTime())
+  const since = everything || known === undefined ? undefined : new Date(known - marginMs)
   for await (const revoked of loadRevocations(tx, { issuer: name, since, endsAfter }))
     if (lists.add(revoked)) onRevoked(revoked.serial)
   lists.loadedAt = startedAt
