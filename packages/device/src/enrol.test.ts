@@ -51,6 +51,14 @@ describe('works', () => {
     expect(server.bodies).toHaveLength(requests)
   })
 
+  test('while roots are being rolled, with all that are handed out', async () => {
+    await using server = await startTestProvisioner()
+    server.roots = stranger.root.toString() + server.ca.root.toString()
+    const options = optionsFor(server)
+    await enrol(options)
+    expect((await options.store.loadEnrolment())?.roots).toBe(server.roots)
+  })
+
   test.each(['p384', 'ed25519', 'rsa2048'] as const)('with a key of kind %s', async (keyAlgorithm) => {
     await using server = await startTestProvisioner()
     await expect(enrol({ ...optionsFor(server), keyAlgorithm })).resolves.toBeDefined()

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { type Enrolment, EnrolRequest, MusterError, parseClaimToken } from '@muster/contracts'
 import { createCsr, encodePem, generateKey, type KeyAlgorithm } from '@muster/pki'
+import { adoptRoots } from './enrolment/adopt-roots.ts'
 import { fetchRoot } from './enrolment/fetch-root.ts'
 import { requestEnrolment } from './enrolment/request-enrolment.ts'
 import { requireValidEnrolment } from './enrolment/require-valid-enrolment.ts'
@@ -52,7 +53,7 @@ export async function enrol(options: EnrolOptions): Promise<Enrolment> {
     // Step 4
     requireValidEnrolment(enrolment, key, root)
     // Step 5
-    await store.saveEnrolment({ version: 1, url: url.origin, roots: root, enrolment })
+    await store.saveEnrolment({ version: 1, url: url.origin, roots: adoptRoots(root, enrolment), enrolment })
     return enrolment
   }, options)
 }

@@ -18,7 +18,10 @@ export async function requestEnrolment(
 ): Promise<Enrolment> {
   const answer = await send({ url: new URL('/v1/enrol', url), trust, body, maxBytes, timeoutMs, signal })
   const enrolment = readJson(answer, Answer, url)
-  if (!('status' in enrolment)) return enrolment
+  if (!('status' in enrolment)) {
+    if (answer.certificate) trust.clock.learn(enrolment.serverTime, answer.certificate)
+    return enrolment
+  }
   const pending = new MusterError('device-pending', 'the enrolment waits for approval by an operator')
   throw new TemporaryFailure(pending, enrolment.retryAfter * 1_000)
 }
