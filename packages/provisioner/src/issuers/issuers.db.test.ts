@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { certificates, devices, issuers, renewalWindows } from '@muster/db'
 import { certificateFingerprint } from '@muster/pki'
-import { and, eq } from 'drizzle-orm'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { and, eq, sql } from 'drizzle-orm'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { EnrolResult } from '../enrolment/enrol.ts'
 import { type IssuerStage, openIssuerStage } from '../testing/issuer-stage.ts'
 import { readJson, refusalOf } from '../testing/stage.ts'
@@ -12,6 +12,7 @@ import { activateIssuer } from './activate.ts'
 import { findIssuer } from './list.ts'
 import { prepareIssuer } from './prepare.ts'
 import { retireIssuer } from './retire.ts'
+import { watchIssuers } from './watch.ts'
 
 let it: IssuerStage
 beforeEach(async () => {
@@ -106,6 +107,19 @@ describe('activating', () => {
     ])
   })
 
+  test('another process hears of it', async () => {
+    const other = await it.openIssuers()
+    const onError = (error: unknown) => {
+      throw error
+    }
+    await using _ = watchIssuers({ issuers: other, url: it.url, onError })
+    const heard = Promise.withResolvers<void>()
+    other.onChange(() => other.active.name === 'issuing-2' && heard.resolve())
+    await rotate('issuing-2')
+    await heard.promise
+    expect(other.find('issuing-1')?.name).toBe('issuing-1')
+  })
+
   test('goes back to the one before, and not to a retired one', async () => {
     await rotate('issuing-2')
     expect(await activate('issuing-1')).toMatchObject({ state: 'active' })
@@ -175,6 +189,12 @@ describe('retiring', () => {
     await it.stage.owner.update(certificates).set({ state: 'superseded' })
     await rotate('issuing-2')
     const retiring = refusalOf(retire('issuing-1'))
+    await vi.waitFor(async () => {
+      const { rows } = await it.stage.owner.execute(
+        sql`select from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()`,
+      )
+      expect(rows.length).toBeGreaterThan(0)
+    }, 5_000)
     slow.resolve()
     await issuing
     expect(await retiring).toBe('issuer-in-use')

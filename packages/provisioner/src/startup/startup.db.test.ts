@@ -1,13 +1,15 @@
 import { X509Certificate } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { certificates, devices, fleets, issuers, operatorTokens } from '@muster/db'
 import { openTestDb } from '@muster/db/testing'
+import { createRoot, fileKeyStore, importIssuer, openCa, openKeyStore } from '@muster/pki'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadConfig } from '../config.ts'
 import { fileCaStore } from '../issuers/ca-store.ts'
+import { openIssuers } from '../issuers/open.ts'
 import { openStage, refusalOf, type Stage } from '../testing/stage.ts'
 import { issueOwnCertificate } from './issue-own-certificate.ts'
 import { prepareRegistry } from './prepare-registry.ts'
@@ -40,6 +42,36 @@ test('many starts at once on an empty registry make one CA, and a start with ano
     'conflict',
   )
   expect(await test.db.$count(operatorTokens)).toBe(1)
+})
+
+test('a CA of one’s own, with others between it and its root, is taken as it was imported', async () => {
+  const elsewhere = join(directory, 'elsewhere')
+  const own = { directory: elsewhere, now: at, passphrase: 'long enough to be one' }
+  const { root: top } = await createRoot({ ...own, name: 'root' })
+  const { cross } = await createRoot({ ...own, name: 'policy', crossSignedBy: 'root' })
+  const { issuer } = await openCa({ ...own, issuerName: 'works', rootName: 'policy' })
+  const config = configIn('brought')
+  await mkdir(config.caDirectory, { recursive: true })
+  const key = await fileKeyStore(elsewhere, own.passphrase).read('works')
+  const keys = await openKeyStore({ directory: config.caDirectory })
+  if (key) await keys.import?.('issuing-1', key)
+  const certificates = `${issuer.certificate}${cross}${top}`
+  await importIssuer({ directory: config.caDirectory, now: at, name: 'issuing-1', certificates })
+
+  await using test = await openTestDb({ role: 'muster_provisioner' })
+  await prepareRegistry(test.db, storeIn(config), config, at)
+  const rows = await test.db.select().from(issuers)
+  expect(rows.map(({ name, kind }) => `${kind} ${name}`).sort()).toEqual([
+    'cross issuing-1-above-1',
+    'issuing issuing-1',
+    'root root',
+  ])
+  const onError = (error: unknown) => {
+    throw error
+  }
+  const opened = await openIssuers({ db: test.db, store: storeIn(config), onError })
+  expect(opened.anchor.raw).toEqual(top.raw)
+  expect((await opened.chainOf('issuing-1')).map(({ raw }) => raw)).toEqual([issuer.certificate.raw, cross?.raw])
 })
 
 test('the own certificate names every way to this host, and is on record', async () => {

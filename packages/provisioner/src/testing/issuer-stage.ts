@@ -13,6 +13,8 @@ export interface IssuerStage extends AsyncDisposable {
   stage: Stage
   ctx: Context
   directory: string
+  /** Of the database. */
+  url: string
   /** Another process on the same registry and directory. */
   openIssuers(): Promise<Issuers>
   broker(name: string): Promise<void>
@@ -41,6 +43,7 @@ export async function openIssuerStage(): Promise<IssuerStage> {
     stage,
     ctx: stage.ctx,
     directory,
+    url: stage.owner.$client.options.connectionString ?? '',
     openIssuers: open,
     async broker(name) {
       const leaseUntil = new Date(now().getTime() + 3_600_000)
