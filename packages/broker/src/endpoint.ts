@@ -5,6 +5,7 @@ import type { BrokerDeps } from './broker.ts'
 import { loadTrust, watchTrust } from './issuers.ts'
 import { listen } from './listener.ts'
 import type { Observer } from './observer.ts'
+import { openStapling } from './stapling.ts'
 
 export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now'> {
   accept(socket: TLSSocket): Promise<void>
@@ -34,14 +35,18 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   }
 
   await using opening = new AsyncDisposableStack()
+  const stapling = opening.use(openStapling({ now, onError }))
+  stapling.use(credentials.certificate)
+  const staple = stapling.responseFor
   const listener = opening.use(
-    await listen({ host, port: mqttPort, limits, credentials: material(), accept, observer }),
+    await listen({ host, port: mqttPort, limits, credentials: material(), accept, staple, observer }),
   )
   // Loaded here, whoever asks: by the roots that are pinned now.
   const reload = async () => {
     ca = (await load()).ca
     authorities = ca.map((pem) => new X509Certificate(pem))
     listener.setCredentials(material())
+    stapling.use(credentials.certificate)
   }
   const renewal = settings.keepRenewed?.(async (renewed) => {
     credentials = renewed

@@ -25,6 +25,8 @@ export interface ListenerOptions {
   /** Our key and certificate; `ca`: the root and the issuing CAs that client certificates are built on. */
   credentials: Required<Pick<SecureContextOptions, 'key' | 'cert' | 'ca'>>
   accept(socket: TLSSocket): Promise<void>
+  /** An OCSP response at hand for our certificate (DER), for clients that ask for one. */
+  staple(certificate: Buffer): Buffer | null
   observer: Pick<Observer, 'handshakeFailed' | 'failed'>
 }
 
@@ -35,7 +37,7 @@ export interface Listener extends AsyncDisposable {
 }
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, limits, credentials, accept, observer } = options
+  const { host, port, limits, credentials, accept, staple, observer } = options
   const secure = { ciphers, minVersion: 'TLSv1.2', honorCipherOrder: true } as const
   const sockets = new Set<Socket>()
   const handshakes = new Map<string, Socket>()
@@ -66,6 +68,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     observer.handshakeFailed(error)
     socket.destroy()
   })
+  // Answered at once: no handshake waits for it.
+  server.on('OCSPRequest', (certificate, _issuer, callback) => callback(null, staple(certificate) as Buffer))
   server.on('secureConnection', (socket) => {
     handshakes.delete(peerOf(socket))
     socket.on('error', () => {})

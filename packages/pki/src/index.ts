@@ -47,6 +47,7 @@ export {
   type OcspStatus,
   signOcspResponse,
 } from './ocsp/response.ts'
+export { type VerifiedOcspResponse, verifyOcspResponse } from './ocsp/verify-response.ts'
 export { decodeBase64, decodePem, encodePem } from './pem.ts'
 export { maxValidityMs } from './profiles.ts'
 export { createRenewalProof, type RenewalProof, type RenewalProofInput } from './renewal-proof/create.ts'

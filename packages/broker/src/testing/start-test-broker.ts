@@ -33,10 +33,17 @@ export interface TestBroker extends TestRegistry, AsyncDisposable {
 
 const node = 'broker-1'
 
-export async function startTestBroker({ limits = {} }: { limits?: Partial<Limits> } = {}): Promise<TestBroker> {
+export interface TestBrokerOptions {
+  limits?: Partial<Limits>
+  /** In the certificates of its CA. */
+  urls?: NonNullable<TestCa['issuer']['urls']>
+}
+
+export async function startTestBroker({ limits = {}, urls = {} }: TestBrokerOptions = {}): Promise<TestBroker> {
   const testDb = await openTestDb()
   const { db } = testDb
   const ca = await createTestCa()
+  ca.issuer.urls = urls
   const registry = createTestRegistry(db, ca)
   await registry.addIssuers()
   const databaseUrl = testDb.as('muster_broker')
