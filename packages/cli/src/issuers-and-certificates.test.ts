@@ -1,4 +1,7 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Certificate, Fleet, Forecast, Issuer, PulledRenewal } from '@muster/contracts'
+import { createTestCa } from '@muster/pki/testing'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { problem, startTestApi, type TestApi } from './testing.ts'
 
@@ -49,6 +52,16 @@ test('a refusal says what to look at', async () => {
   const { code, stderr } = await api.run('ca', 'retire', 'issuing-1')
   expect(code).toBe(1)
   expect(stderr).toContain('muster certificates list --issuer')
+})
+
+test('roots that were rolled: any of the data directory will do', async () => {
+  const directory = join(api.data, 'ca')
+  await rename(join(directory, 'root.crt'), join(directory, 'root-2.crt'))
+  const { root: retired } = await createTestCa()
+  await writeFile(join(directory, 'root.crt'), retired.toString())
+  await writeFile(join(directory, 'junk.crt'), 'junk')
+  api.answers.push({ status: 200, body: { items: [], next: null } })
+  expect((await api.run('ca', 'list')).code).toBe(0)
 })
 
 test('stragglers of an issuer, of all fleets', async () => {

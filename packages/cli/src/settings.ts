@@ -1,10 +1,10 @@
-import { X509Certificate } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Api, type ApiAddress, openApi } from './api/client.ts'
 import type { Config } from './config.ts'
 import { CliError, exitCodes } from './exit.ts'
 import type { Io } from './io.ts'
+import { readRoots } from './roots.ts'
 
 /** Options that every command takes; they win over the environment. */
 export interface GlobalOptions {
@@ -46,23 +46,9 @@ export async function loadApiAddress(cli: Cli, options: GlobalOptions): Promise<
   return { url, ca, token: await loadToken(cli, options, data) }
 }
 
-/** All roots of the data directory, because they can be rolled. */
 async function loadRoots(options: GlobalOptions, data: string): Promise<string> {
-  if (options.ca !== undefined) return read(options.ca, 'root certificate', '--data or --ca')
-  const directory = join(data, 'ca')
-  const files = (await readdir(directory).catch(() => [])).filter((name) => name.endsWith('.crt'))
-  const found = await Promise.all(files.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')))
-  const roots = found.filter(isRoot)
-  return roots.length > 0 ? roots.join('') : read(join(directory, 'root.crt'), 'root certificate', '--data or --ca')
-}
-
-function isRoot(pem: string): boolean {
-  try {
-    const certificate = new X509Certificate(pem)
-    return certificate.checkIssued(certificate)
-  } catch {
-    return false
-  }
+  const roots = options.ca === undefined ? await readRoots(data) : undefined
+  return roots ?? read(options.ca ?? join(data, 'ca/root.crt'), 'root certificate', '--data or --ca')
 }
 
 async function loadToken(cli: Cli, options: GlobalOptions, data: string): Promise<string> {

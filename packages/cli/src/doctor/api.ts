@@ -1,21 +1,16 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Bootstrap, Fleet } from '@muster/contracts'
 import { openApi } from '../api/client.ts'
 import { CliError } from '../exit.ts'
+import { readRoots } from '../roots.ts'
 import { type Cli, loadApiAddress } from '../settings.ts'
 import type { Finding } from './command.ts'
 
 const tolerableSkewMs = 60_000
 
 /** The API answers with a certificate of our root, its clock agrees with ours, and it accepts the operator's token. */
-export async function examineApi(
-  cli: Cli,
-  url: string,
-  data: string,
-  caFile = join(data, 'ca/root.crt'),
-): Promise<Finding[]> {
-  const ca = await readFile(caFile, 'utf8').catch(() => undefined)
+export async function examineApi(cli: Cli, url: string, data: string, caFile?: string): Promise<Finding[]> {
+  const ca = await (caFile === undefined ? readRoots(data) : readFile(caFile, 'utf8').catch(() => undefined))
   if (ca === undefined) return [{ what: 'API', state: 'skipped', detail: 'needs the root certificate' }]
   using api = openApi({ url, ca })
   try {

@@ -1,20 +1,15 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { connect } from 'node:tls'
+import { readRoots } from '../roots.ts'
 import type { Cli } from '../settings.ts'
 import type { Finding } from './command.ts'
 
 const patienceMs = 5_000
 
 /** The broker shows a certificate of our root; we show none, so it goes no further. */
-export async function examineBroker(
-  cli: Cli,
-  url: string,
-  data: string,
-  caFile = join(data, 'ca/root.crt'),
-): Promise<Finding> {
+export async function examineBroker(cli: Cli, url: string, data: string, caFile?: string): Promise<Finding> {
   const what = 'MQTT'
-  const ca = await readFile(caFile, 'utf8').catch(() => undefined)
+  const ca = await (caFile === undefined ? readRoots(data) : readFile(caFile, 'utf8').catch(() => undefined))
   if (ca === undefined) return { what, state: 'skipped', detail: 'needs the root certificate' }
   const host = new URL(url).hostname
   const port = cli.config.ports.mqtt

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { openApi } from '../api/client.ts'
 import { startDemo } from '../demo/start.ts'
+import { CliError } from '../exit.ts'
+import { readRoots } from '../roots.ts'
 import { type Cli, findData, type GlobalOptions } from '../settings.ts'
 import { untilSignal } from '../signals.ts'
 import { listListeners, localApiUrl } from './addresses.ts'
@@ -116,7 +118,8 @@ function sharedEnv({ cli: { config } }: UpContext) {
 }
 
 async function loadAddress({ cli, data }: UpContext) {
-  const ca = await readFile(join(data, 'ca/root.crt'), 'utf8')
+  const ca = await readRoots(data)
+  if (ca === undefined) throw new CliError(`there is no root certificate in ${join(data, 'ca')}`)
   const token = (await readFile(join(data, 'operator-token'), 'utf8')).trim()
   return { url: localApiUrl(cli.config), ca, token }
 }
