@@ -1,10 +1,13 @@
 import { createCsr, readCsr } from '@muster/pki'
 import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connect } from './connect.ts'
+import type { DeviceStore } from './store/device-store.ts'
+import { loadCredentials } from './store/load-credentials.ts'
 import { memoryStore } from './store/memory-store.ts'
 import { startTestBroker, type TestBroker } from './testing/broker.ts'
 import { issueEnrolment } from './testing/provisioner.ts'
+import { serialOf } from './testing/registry.ts'
 
 let ca: TestCa
 let broker: TestBroker
@@ -71,6 +74,55 @@ describe('works', () => {
     await new Promise<void>((resolve) => client.once('connect', () => resolve()))
     expect(broker.script).toEqual([])
     await client.endAsync()
+  })
+})
+
+describe('with a renewed certificate in the store', () => {
+  async function renewedStore(roots?: string) {
+    const store = await enrolledStore()
+    const stored = await store.loadEnrolment()
+    const key = await store.addNextKey(await poolKey('p256', 1))
+    const enrolment = await issueEnrolment(ca, readCsr(createCsr(key)).spki, 'pump-1', broker.url)
+    if (stored) await store.saveNext({ ...stored, enrolment, roots: roots ?? stored.roots })
+    return { store, old: serialOf(stored?.enrolment ?? enrolment), renewed: serialOf(enrolment) }
+  }
+  const currentOf = async (store: DeviceStore) => serialOf((await loadCredentials(store)).enrolment)
+  afterEach(() => {
+    broker.judge = () => 0
+  })
+
+  test('that is presented, and once admitted is the current one', async () => {
+    const { store, renewed } = await renewedStore()
+    const client = await connect({ store, ...fast })
+    expect(broker.connections.at(-1)?.serial).toBe(renewed)
+    expect(await currentOf(store)).toBe(renewed)
+    expect(await store.loadNextKey()).toBeUndefined()
+    await client.endAsync()
+  })
+
+  test.each([5, 4] as const)('that is refused (level %i), the old one is', async (protocolVersion) => {
+    const { store, old, renewed } = await renewedStore()
+    broker.judge = ({ serialNumber }) => (serialNumber.toLowerCase() === old ? 0 : protocolVersion === 5 ? 0x87 : 5)
+    const client = await connect({ store, ...fast, protocolVersion })
+    expect(broker.connections.slice(-2).map(({ serial }) => serial)).toEqual([renewed, old])
+    expect(await currentOf(store)).toBe(old)
+    expect(await store.loadNext()).toBeDefined()
+    await client.endAsync()
+  })
+
+  test('whose roots do not vouch for the broker, the old one is', async () => {
+    const { store, old } = await renewedStore((await createTestCa()).root.toString())
+    const client = await connect({ store, ...fast })
+    expect(broker.connections.at(-1)?.serial).toBe(old)
+    await client.endAsync()
+  })
+
+  test('both of which are refused, it rejects', async () => {
+    const { store } = await renewedStore()
+    const before = broker.connections.length
+    broker.judge = () => 0x87
+    await expect(connect({ store, ...fast })).rejects.toMatchObject({ code: 'forbidden' })
+    expect(broker.connections.length).toBe(before + 2)
   })
 })
 

@@ -163,6 +163,16 @@ test('failures are told, and it goes on: refusals, and a store whose disk is ful
   expect([...server.registry.states.values()].filter((state) => state === 'active')).toHaveLength(1)
 })
 
+test('a provisioner that wants every certificate renewed at once is asked ever more rarely', async () => {
+  await using device = await startDevice()
+  device.openWindow(-60_000)
+  await using _ = keepRenewed({ store: device.store, onEvent: device.onEvent, minMs: 100, maxMs: 60_000 })
+  const startedAt = performance.now()
+  await vi.waitFor(() => expect(device.count('admitted')).toBe(4), patient)
+  // 50 + 100 + 200: the least that three pauses, each twice as long as the one before, can be.
+  expect(performance.now() - startedAt).toBeGreaterThan(350)
+})
+
 test('it ends at once, whatever it waits for', async () => {
   await using device = await startDevice()
   const waiting = keepRenewed({ store: device.store })

@@ -47,9 +47,13 @@ export function keepRenewed(options: KeepRenewedOptions): AsyncDisposable {
 
 async function live(options: KeepRenewedOptions, signal: AbortSignal): Promise<void> {
   const { onEvent, minMs = 1_000, maxMs = 300_000 } = options
+  let hasty = 0
   for (let failures = 0; !signal.aborted; ) {
     try {
-      await renewOnce(options, signal)
+      // A provisioner with a wrong clock wants every certificate renewed at once: it is not done in a tight circle.
+      if (hasty > 0) await sleep(pauseMs(hasty - 1, { minMs, maxMs }), undefined, { signal })
+      const waited = await renewOnce(options, signal)
+      hasty = waited ? 0 : hasty + 1
       failures = 0
     } catch (thrown) {
       if (signal.aborted) return
@@ -62,10 +66,12 @@ async function live(options: KeepRenewedOptions, signal: AbortSignal): Promise<v
   }
 }
 
-async function renewOnce(options: KeepRenewedOptions, signal: AbortSignal): Promise<void> {
+/** Answers whether it had to wait for the time to renew. */
+async function renewOnce(options: KeepRenewedOptions, signal: AbortSignal): Promise<boolean> {
   const { store, client, newKey, keyAlgorithm, onEvent, minMs, maxMs = 300_000, pollMs = 3_600_000 } = options
+  let waited = true
   if (!(await store.loadNext())) {
-    await untilRenewalIsDue(store, { pollMs, signal })
+    waited = await untilRenewalIsDue(store, { pollMs, signal })
     const { enrolment, by } = await renew({
       ...{ store, client, newKey, keyAlgorithm, signal, minMs, maxMs },
       onRetry: ({ error, delayMs }) => onEvent?.({ type: 'failed', error, delayMs }),
@@ -73,6 +79,7 @@ async function renewOnce(options: KeepRenewedOptions, signal: AbortSignal): Prom
     onEvent?.({ type: 'renewed', enrolment, by })
   }
   await takeUp(options, signal)
+  return waited
 }
 
 /** Makes the platform see the next certificate. */

@@ -24,6 +24,7 @@ export class Link {
   readonly #host: string
   readonly #port: number
   readonly #clock: DeviceClock
+  /** Of the connection that there is, or that is being made. */
   #presented: Credentials | undefined
   #other: Credentials | undefined
   #next: string | undefined
@@ -49,10 +50,10 @@ export class Link {
     return new PendingStream(async (signal) => {
       const prepared = this.#prepared
       this.#prepared = undefined
-      const { socket, credentials } =
-        prepared && !prepared.socket.destroyed ? prepared : await this.#open(await this.#choose(), signal)
-      this.#presented = credentials
-      return socket
+      this.#presented = prepared?.credentials
+      if (prepared && !prepared.socket.destroyed) return prepared.socket
+      this.#presented = await this.#choose()
+      return (await this.#open(this.#presented, signal)).socket
     })
   }
 

@@ -6,7 +6,7 @@ import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
 
 const maxBytes = 131_072
-const timeoutMs = 30_000
+const timeouts = { minMs: 2_000, maxMs: 30_000 }
 
 /** Who asks whom: mutual TLS with `credentials`, in both directions. */
 export interface Asking {
@@ -35,8 +35,15 @@ async function ask<Schema extends z.ZodType<{ serverTime: string }>>(
 ): Promise<z.output<Schema>> {
   const target = new URL(path, url)
   const trust = { roots: credentials.roots, clock }
+  const timeoutMs = chooseTimeout(credentials, clock)
   const answer = await send({ url: target, trust, credentials, body, maxBytes, timeoutMs, signal })
   const content = readJson(answer, schema, target)
   if (answer.certificate) clock.learn(content.serverTime, answer.certificate)
   return content
+}
+
+/** A part of the life that is left: there must be time to ask again, or another way. */
+function chooseTimeout({ enrolment }: Credentials, clock: DeviceClock): number {
+  const leftMs = Date.parse(enrolment.notAfter) - clock.now().getTime()
+  return leftMs <= 0 ? timeouts.maxMs : Math.min(Math.max(leftMs / 6, timeouts.minMs), timeouts.maxMs)
 }

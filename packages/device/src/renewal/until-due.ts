@@ -21,21 +21,21 @@ const nearMs = 30_000
 
 /**
  * Resolves at a random moment of the window in which the provisioner wants this certificate renewed. It is asked again on the way: an
- * operator may have pulled the window forward. Where it does not answer, the enrolment's own `renewAfter` counts.
+ * operator may have pulled the window forward. Where it does not answer, the enrolment's own `renewAfter` counts. Answers whether there was anything to wait for.
  */
-export async function untilRenewalIsDue(store: DeviceStore, { pollMs, signal }: UntilDueOptions): Promise<void> {
+export async function untilRenewalIsDue(store: DeviceStore, { pollMs, signal }: UntilDueOptions): Promise<boolean> {
   // Drawn once: who draws again at every answer comes early.
   const part = Math.random()
-  for (;;) {
+  for (let waited = false; ; waited = true) {
     const window = await findWindow(store, signal)
     const clock = await clockOf(store)
     const waitMs =
       window.start.getTime() + part * (window.end.getTime() - window.start.getTime()) - clock.now().getTime()
-    if (waitMs <= 0) return
+    if (waitMs <= 0) return waited
     const isNear = waitMs <= Math.min(nearMs, pollMs)
     const pause = isNear ? waitMs : Math.min(waitMs / 2, pollMs * (0.9 + Math.random() / 10))
     await sleep(pause, undefined, { signal })
-    if (isNear) return
+    if (isNear) return true
   }
 }
 

@@ -54,7 +54,8 @@ export class DeviceClock {
    */
   learn(serverTime: string, serverCertificate: X509Certificate): void {
     const serverMs = Date.parse(serverTime)
-    if (serverMs > serverCertificate.validToDate.getTime() || serverMs < this.earliest().getTime() - toleranceMs) return
+    const isPossible = serverMs >= this.#bounds.earliest - toleranceMs
+    if (!isPossible || serverMs > serverCertificate.validToDate.getTime()) return
     this.#learned = { serverMs, at: performance.now() }
   }
 
