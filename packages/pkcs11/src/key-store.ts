@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, randomBytes, verify } from 'node:crypto'
-import { setTimeout as delay, setImmediate } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import { MusterError } from '@muster/contracts'
 import { CaError, type KeyStore, type Signer, signatureAlgorithmFor } from '@muster/pki'
 import { type KeepOptions, type KeptLink, keepLink } from './link/keep.ts'
@@ -16,38 +16,43 @@ const labelOf = (name: string) => `muster-${name}`
 
 /** An RSA key can take a token a while. */
 const generationMs = 120_000
-const attempts = 5
-
 /**
  * CA keys that are made in a PKCS#11 token and never leave it, found again by label (`muster-<name>`) and CKA_ID.
  * The token is opened at once, in a process of its own, and again after it was away.
+ * Processes that may make the same key take turns (those of a registry do, by its lock): a token does not tell them of each other.
  * @throws MusterError `unavailable`; CaError where the token's keys cannot be used
  */
 export async function openPkcs11KeyStore(options: Pkcs11Options): Promise<KeyStore & AsyncDisposable> {
   const { algorithm = 'p256', patienceMs = 10_000, ...rest } = options
   const link = keepLink({ ...rest, patienceMs })
+  const inTurn = queueWork()
   const store: KeyStore = {
     async open(name) {
       const key = await ask(link, { what: 'find', label: labelOf(name) })
       return key && openSigner(link, name, key)
     },
-    async create(name) {
-      for (let attempt = 0; attempt < attempts; attempt++) {
+    create: (name) =>
+      inTurn(async () => {
         const key = await ask(link, { what: 'create', label: labelOf(name), algorithm }, generationMs)
-        if (key) return openSigner(link, name, key)
-        // Two were at it and both have taken theirs back.
-        await delay(100 + Math.random() * 400)
-      }
-      throw new MusterError('unavailable', `others keep making the key ${name} in the token`)
-    },
+        return openSigner(link, name, key)
+      }),
   }
   try {
-    await ask(link, { what: 'find', label: labelOf('root') })
+    await link.open().catch(refuse)
   } catch (error) {
     await link[Symbol.asyncDispose]()
     throw error
   }
   return { ...store, [Symbol.asyncDispose]: () => link[Symbol.asyncDispose]() }
+}
+
+function queueWork() {
+  let last: Promise<unknown> = Promise.resolve()
+  return function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work)
+    last = turn.catch(() => undefined)
+    return turn
+  }
 }
 
 async function openSigner(link: KeptLink, name: string, { id, spki }: TokenKey): Promise<Signer> {
@@ -87,12 +92,12 @@ async function ask<Request extends TokenRequest>(
   request: Request,
   patienceMs?: number,
 ): Promise<TokenAnswers[Request['what']]> {
-  try {
-    return await link.ask(request, patienceMs)
-  } catch (cause) {
-    if (!(cause instanceof TokenError)) throw cause
-    if (cause.reason === 'key-ambiguous' || cause.reason === 'key-unsuitable')
-      throw new CaError('key-mismatch', cause.message, { cause })
-    throw new MusterError('unavailable', cause.message, { cause })
-  }
+  return link.ask(request, patienceMs).catch(refuse)
+}
+
+function refuse(cause: unknown): never {
+  if (!(cause instanceof TokenError)) throw cause
+  if (cause.reason === 'key-ambiguous' || cause.reason === 'key-unsuitable')
+    throw new CaError('key-mismatch', cause.message, { cause })
+  throw new MusterError('unavailable', cause.message, { cause })
 }

@@ -3,6 +3,8 @@ import { TokenError } from '../token/token-error.ts'
 import { type Link, type LinkOptions, openLink } from './link.ts'
 
 export interface KeptLink extends AsyncDisposable {
+  /** Now, and not when it is needed. */
+  open(): Promise<void>
   ask<Request extends TokenRequest>(request: Request, patienceMs?: number): Promise<TokenAnswers[Request['what']]>
 }
 
@@ -69,6 +71,7 @@ export function keepLink({ onLost, onFound, ...options }: KeepOptions): KeptLink
   }
 
   return {
+    open: async () => void (await reach()),
     async ask(request, patienceMs = options.patienceMs) {
       try {
         if (request.what === 'create') return await askAnew(request, patienceMs)
@@ -89,4 +92,4 @@ export function keepLink({ onLost, onFound, ...options }: KeepOptions): KeptLink
   }
 }
 
-const isLoss = ({ reason }: TokenError) => !['key-missing', 'key-ambiguous', 'key-unsuitable'].includes(reason)
+const isLoss = ({ reason }: TokenError) => !reason.startsWith('key-')

@@ -26,8 +26,7 @@ export type TokenRequest =
 export interface TokenAnswers {
   open: undefined
   find: TokenKey | undefined
-  /** Undefined where another process was making the same key: to be tried again. */
-  create: TokenKey | undefined
+  create: TokenKey
   sign: Buffer
 }
 
@@ -38,6 +37,7 @@ export type FailureReason =
   | 'pin-refused'
   | 'key-missing'
   | 'key-ambiguous'
+  | 'key-contested'
   | 'key-unsuitable'
   | 'away'
   | 'silent'

@@ -1,7 +1,7 @@
 // The process that has the vendor's library: it may block, crash or hang there without anybody else noticing more than an error.
 import type { Handle } from 'pkcs11js'
 import { countKeys, type FoundKey, findKey, generateKey } from './keys.ts'
-import type { Reply, TokenAnswers, TokenKeyAlgorithm, TokenRequest } from './messages.ts'
+import type { Reply, TokenAnswers, TokenKey, TokenKeyAlgorithm, TokenRequest } from './messages.ts'
 import { type OpenToken, openToken } from './open.ts'
 import { poolSessions } from './session-pool.ts'
 import { encodeDigestInfo, encodeEcdsaSignature } from './signature.ts'
@@ -30,16 +30,17 @@ function find(session: Handle, by: { label: string } | { id: Buffer }): FoundKey
 }
 
 /** PKCS#11 has no unique names: who sees a second key of the label beside its own takes its own back. */
-async function create(label: string, algorithm: TokenKeyAlgorithm): Promise<FoundKey | undefined> {
+async function create(label: string, algorithm: TokenKeyAlgorithm): Promise<TokenKey> {
   const { library, module, slot } = token
   const session = module.C_OpenSession(slot, library.CKF_SERIAL_SESSION | library.CKF_RW_SESSION)
   try {
     const existing = find(session, { label })
-    if (existing) return existing
+    if (existing) return describe(existing)
     const made = await generateKey(token, session, label, algorithm)
-    if (countKeys(token, session, label) === 1) return find(session, { label })
+    const key = countKeys(token, session, label) === 1 ? find(session, { label }) : undefined
+    if (key) return describe(key)
     made.destroy()
-    return undefined
+    throw new TokenError('key-contested', `another process makes the key ${label} at the same time`)
   } finally {
     module.C_CloseSession(session)
   }
@@ -61,15 +62,18 @@ async function answer(request: TokenRequest): Promise<TokenAnswers[TokenRequest[
     case 'open':
       return open(request).then(() => undefined)
     case 'find':
-      return withSession(async (session) => describe(find(session, request)))
+      return withSession(async (session) => {
+        const key = find(session, request)
+        return key && describe(key)
+      })
     case 'create':
-      return describe(await create(request.label, request.algorithm))
+      return create(request.label, request.algorithm)
     case 'sign':
       return withSession((session) => sign(session, request.id, request.digest))
   }
 }
 
-const describe = (key: FoundKey | undefined) => key && { id: key.id, spki: key.spki }
+const describe = ({ id, spki }: FoundKey): TokenKey => ({ id, spki })
 
 function reply(message: Reply): void {
   if (process.connected) process.send?.(message)
