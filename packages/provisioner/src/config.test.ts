@@ -78,3 +78,22 @@ test.each([
 test.each(['29s', '0s', '90', '9529h'])('not %s', (text) => {
   expect(() => loadConfig({ MUSTER_DATABASE_URL: url, MUSTER_CERTIFICATE_VALIDITY: text })).toThrow(ConfigError)
 })
+
+test('where the world finds CRLs and OCSP', () => {
+  const pkiUrl = (env: Record<string, string>) => loadConfig({ MUSTER_DATABASE_URL: url, ...env }).pkiUrl
+  expect(pkiUrl({})).toBe('http://localhost:8080')
+  expect(pkiUrl({ MUSTER_PUBLIC_HOST: '2001:db8::1', MUSTER_PKI_PORT: '80' })).toBe('http://[2001:db8::1]:80')
+  expect(pkiUrl({ MUSTER_PKI_URL: 'http://pki.example/muster' })).toBe('http://pki.example/muster')
+  expect(pkiUrl({ MUSTER_PKI_PORT: '0' })).toBeUndefined()
+})
+
+test.each([
+  { MUSTER_PKI_URL: 'https://pki.example' },
+  { MUSTER_PKI_URL: 'http://pki.example/' },
+  { MUSTER_PKI_URL: 'http://a b' },
+  { MUSTER_CRL_PERIOD: '24h' },
+  { MUSTER_CRL_LIFETIME: '1h' },
+  { MUSTER_CRL_SHARD_ABOVE: '0' },
+])('%j is refused', (env) => {
+  expect(() => loadConfig({ MUSTER_DATABASE_URL: url, ...env })).toThrow(ConfigError)
+})

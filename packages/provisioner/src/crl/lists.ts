@@ -36,7 +36,7 @@ export function createRevocationLists(): RevocationLists {
     loadedAt: undefined,
     add(revoked) {
       if (recent && revoked.revokedAt >= recent.since) recent.entries.add(revoked)
-      shards[shardNumber(revoked.serial) - 1]?.add(revoked)
+      if (shards.length > 0) shards[shardNumber(revoked.serial) - 1]?.add(revoked)
       return complete.add(revoked)
     },
     removeExpired(before) {

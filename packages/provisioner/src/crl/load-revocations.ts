@@ -1,6 +1,7 @@
+import type { RevocationReason } from '@muster/contracts'
 import { certificates, type Tx } from '@muster/db'
 import type { RevokedCertificate } from '@muster/pki'
-import { and, asc, eq, gte, sql } from 'drizzle-orm'
+import { sql } from 'drizzle-orm'
 
 const pageSize = 10_000
 
@@ -12,28 +13,26 @@ interface Range {
   endsAfter: Date
 }
 
-/** The revoked certificates of an issuer, a page at a time. */
+type Row = { serial: string; revokedMs: number; notAfterMs: number; reason: RevocationReason | null }
+
+/** The revoked certificates of an issuer, in no order; a cursor, because there may be a million. */
 export async function* loadRevocations(
   tx: Tx,
   { issuer, since, endsAfter }: Range,
 ): AsyncGenerator<RevokedCertificate> {
-  const { serial, revokedAt, revocationReason: reason, notAfter } = certificates
-  const isWanted = and(
-    ...[eq(certificates.issuer, issuer), eq(certificates.state, 'revoked'), gte(notAfter, endsAfter)],
-    since && gte(revokedAt, since),
-  )
-  let last: { serial: string; at: string } | undefined
+  const { revokedAt, notAfter, revocationReason } = certificates
+  await tx.execute(sql`
+    declare revocations no scroll cursor for
+    select serial, extract(epoch from ${revokedAt})::float8 * 1000 as "revokedMs",
+      extract(epoch from ${notAfter})::float8 * 1000 as "notAfterMs", ${revocationReason} as reason
+    from ${certificates}
+    where ${certificates.issuer} = ${issuer} and state = 'revoked' and ${notAfter} >= ${endsAfter.toISOString()}::timestamptz
+      ${since ? sql`and ${revokedAt} >= ${since.toISOString()}::timestamptz` : sql``}`)
   for (;;) {
-    const page = await tx
-      .select({ serial, revokedAt, reason, notAfter, at: sql<string>`${revokedAt}::text` })
-      .from(certificates)
-      // With its microseconds: a page must not begin where the one before it ended.
-      .where(and(isWanted, last && sql`(${revokedAt}, ${serial}) > (${last.at}::timestamptz, ${last.serial})`))
-      .orderBy(asc(revokedAt), asc(serial))
-      .limit(pageSize)
-    for (const { reason, revokedAt, serial, notAfter } of page)
-      if (revokedAt) yield { serial, revokedAt, notAfter, ...(reason && { reason }) }
-    last = page.at(-1)
-    if (page.length < pageSize) return
+    const { rows } = await tx.execute<Row>(sql`fetch ${sql.raw(String(pageSize))} from revocations`)
+    for (const { serial, revokedMs, notAfterMs, reason } of rows)
+      yield { serial, revokedAt: new Date(revokedMs), notAfter: new Date(notAfterMs), ...(reason && { reason }) }
+    if (rows.length < pageSize) break
   }
+  await tx.execute(sql`close revocations`)
 }

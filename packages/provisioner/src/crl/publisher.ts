@@ -1,5 +1,5 @@
 import { changesChannel } from '@muster/contracts'
-import { listenTo } from '@muster/db'
+import { crls, listenTo } from '@muster/db'
 import type { Logger } from 'pino'
 import type { Deps } from '../context.ts'
 import { createRevocationLists, type RevocationLists } from './lists.ts'
@@ -14,9 +14,9 @@ export interface CrlPublisherOptions extends Publishing, Pick<Deps, 'issuers'> {
   onPublished(rows: readonly CrlRow[]): void
 }
 
-/** Keeps the CRLs of all issuers current, after each revocation and on schedule. The first ones are there when it resolves. */
+/** Keeps the CRLs of all issuers current, after each revocation and on schedule. There are some when it resolves. */
 export async function startCrlPublisher(options: CrlPublisherOptions): Promise<AsyncDisposable> {
-  const { issuers, log, url, onPublished } = options
+  const { db, issuers, log, url, onPublished } = options
   const lists = new Map<string, RevocationLists>()
 
   async function publishAll(): Promise<void> {
@@ -48,7 +48,9 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
       })
   }
 
-  await publishAll()
+  // Reading a million revocations takes a while; until then those that are there are served.
+  if ((await db.$count(crls)) > 0) publish()
+  else await publishAll()
   issuers.onChange(publish)
   const timer = setInterval(publish, pollMs).unref()
   const listening = listenTo({
