@@ -20,8 +20,8 @@ export interface SoftHsm extends AsyncDisposable {
   addToken(label: string, pin: string): Promise<void>
   addKey(label: string): Promise<void>
   removeKey(label: string): Promise<void>
-  /** Attributes of a private key, hexadecimal. */
-  inspect(label: string, types: readonly number[]): Promise<string[]>
+  /** Attributes of a private key, by names like CKA_SENSITIVE; hexadecimal. */
+  inspect(label: string, attributes: readonly string[]): Promise<string[]>
   changePin(from: string, to: string): Promise<void>
   /** The pid of the one process that has the HSM's library. */
   findProcess(): Promise<number>
@@ -64,7 +64,7 @@ export async function openSoftHsm(): Promise<SoftHsm> {
     ...{ address, env, directory, addToken },
     addKey: async (name) => void (await administer('add', name)),
     removeKey: async (name) => void (await administer('remove', name)),
-    inspect: async (name, types) => JSON.parse(await administer('attributes', name, ...types.map(String))),
+    inspect: async (name, attributes) => JSON.parse(await administer('attributes', name, ...attributes)),
     changePin: async (from, to) => void (await administer('change-pin', from, to)),
     findProcess: () => findProcess(configuration),
     takeAway: () => rename(tokens, away),

@@ -20,7 +20,7 @@ const commands: Record<string, () => unknown> = {
   attributes() {
     const key = findKey(token, session, { label: first })
     if (!key) throw new Error(`there is no key ${first}`)
-    const types = more.map((type) => ({ type: Number(type) }))
+    const types = more.map((name) => ({ type: Number(library[name as keyof typeof library]) }))
     const found = module.C_GetAttributeValue(session, key.handle, types)
     console.log(JSON.stringify(found.map(({ value }) => (value as Buffer).toString('hex'))))
   },

@@ -1,15 +1,12 @@
 import { createPublicKey, randomBytes, verify } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
+import { openPkcs11KeyStore, type Pkcs11Options, type TokenError, type TokenKeyAlgorithm } from '@muster/pkcs11'
+import { openSoftHsm, type SoftHsm } from '@muster/pkcs11/testing'
 import { CaError, type KeyStore, openCa, signatureAlgorithmFor } from '@muster/pki'
 import { openOpensslRoom } from '@muster/pki/testing/openssl'
 import { requireWorking } from '@muster/pki/testing/verify-leaf'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { openPkcs11KeyStore, type Pkcs11Options } from './key-store.ts'
-import { openSoftHsm, type SoftHsm } from './testing.ts'
-import type { TokenKeyAlgorithm } from './token/messages.ts'
-import type { TokenError } from './token/token-error.ts'
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 })
 const now = new Date('2026-11-21T08:00:00Z')
 
 let hsm: SoftHsm
@@ -65,15 +62,9 @@ describe('a key', () => {
   test('cannot be taken out of the token', async () => {
     await using store = await open()
     await store.create('root')
-    const pkcs11 = (await import('pkcs11js')).default
-    const found = await hsm.inspect('muster-root', [
-      pkcs11.CKA_SENSITIVE,
-      pkcs11.CKA_EXTRACTABLE,
-      pkcs11.CKA_NEVER_EXTRACTABLE,
-      pkcs11.CKA_PRIVATE,
-    ])
-    expect(found).toEqual(['01', '00', '01', '01'])
-    await expect(hsm.inspect('muster-root', [pkcs11.CKA_VALUE])).rejects.toThrow('CKR_ATTRIBUTE_SENSITIVE')
+    const attributes = ['CKA_SENSITIVE', 'CKA_EXTRACTABLE', 'CKA_NEVER_EXTRACTABLE', 'CKA_PRIVATE']
+    expect(await hsm.inspect('muster-root', attributes)).toEqual(['01', '00', '01', '01'])
+    await expect(hsm.inspect('muster-root', ['CKA_VALUE'])).rejects.toThrow('CKR_ATTRIBUTE_SENSITIVE')
   })
 
   test('of which there are two by one name is not guessed at', async () => {
