@@ -1,6 +1,6 @@
 import type { Forecast } from '@muster/contracts'
 import { certificates, devices, fleets } from '@muster/db'
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm'
 import type { Context } from '../context.ts'
 import { isLive } from '../issuers/list.ts'
 
@@ -29,21 +29,19 @@ export async function forecastExpiry({ db, now }: Pick<Context, 'db' | 'now'>, h
     .where(and(eq(devices.state, 'active'), isLive(at)))
     .groupBy(devices.fleet, devices.id, devices.profile, fleets.lateRenewalDays)
     .as('lives')
-  const endsWithin = (count: number) => sql`${lives.last} <= ${within(count).toISOString()}::timestamptz`
-  const lost = sql`${lives.end} <= ${within(hours).toISOString()}::timestamptz and ${lives.profile} <> 'server'`
+  const endsBy = (end: typeof lives.end, count: number) => sql`${end} <= ${within(count).toISOString()}::timestamptz`
+  const isServer = sql`${lives.profile} = 'server'`
+  const lost = sql`${endsBy(lives.end, hours)} and not ${isServer}`
+  const count = (condition: SQL) => sql<number>`(count(*) filter (where ${condition}))::int`
 
-  const expiring = []
-  for (const [name, count] of Object.entries(horizons)) {
-    const [row] = await db
-      .select({
-        certificates: sql<number>`count(*)::int`,
-        servers: sql<number>`(count(*) filter (where ${lives.profile} = 'server'))::int`,
-      })
-      .from(lives)
-      .where(endsWithin(count))
-    expiring.push({ within: name, certificates: row?.certificates ?? 0, servers: row?.servers ?? 0 })
-  }
-  const [total] = await db.select({ devices: sql<number>`count(*)::int` }).from(lives).where(lost)
+  const columns = Object.entries(horizons).flatMap(([name, length]) => {
+    const ends = endsBy(lives.last, length)
+    return [
+      [name, count(ends)],
+      [`${name} servers`, count(sql`${ends} and ${isServer}`)],
+    ]
+  })
+  const [counts = {}] = await db.select({ ...Object.fromEntries(columns), lost: count(lost) }).from(lives)
   const first = await db
     .select({ fleet: lives.fleet, device: lives.device, last: lives.last })
     .from(lives)
@@ -51,10 +49,14 @@ export async function forecastExpiry({ db, now }: Pick<Context, 'db' | 'now'>, h
     .orderBy(asc(lives.last), asc(lives.device))
     .limit(shown)
   return {
-    expiring,
+    expiring: Object.keys(horizons).map((name) => ({
+      within: name,
+      certificates: counts[name] ?? 0,
+      servers: counts[`${name} servers`] ?? 0,
+    })),
     outage: {
       hours,
-      devices: total?.devices ?? 0,
+      devices: counts.lost ?? 0,
       first: first.map(({ fleet, device, last }) => ({ fleet, device, notAfter: last.toISOString() })),
     },
   }
