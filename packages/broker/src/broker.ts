@@ -1,5 +1,4 @@
-import { promotionsChannel, renewalsAnsweredChannel } from '@muster/contracts'
-import { type Db, listenTo } from '@muster/db'
+import type { Db } from '@muster/db'
 import type { Logger } from 'pino'
 import { createAccept } from './accept.ts'
 import { createRegistry } from './admission/registry.ts'
@@ -17,6 +16,7 @@ import { openNodeLease } from './nodes.ts'
 import { createObserver } from './observer.ts'
 import { openPresence } from './presence.ts'
 import { openRefusalLog } from './refusal-log.ts'
+import { heedRenewals } from './renewal/heed.ts'
 import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -86,21 +86,7 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
       pollMs: limits.pollMs,
     }),
   )
-  opening.use(
-    listenTo({
-      url: settings.databaseUrl,
-      channels: [renewalsAnsweredChannel, promotionsChannel],
-      applicationName: 'muster_broker renewals',
-      onListening: relay.hurry,
-      onNotification: (channel, payload) => {
-        if (channel === renewalsAnsweredChannel) return relay.hurry()
-        // Where it was this node, the new connection has taken over. One that is missed is found when everybody is judged again.
-        const [key = '', by] = payload.split(' ')
-        if (by !== node) recheck({ key }).catch(onError)
-      },
-      onError,
-    }),
-  )
+  opening.use(heedRenewals({ url: settings.databaseUrl, node, relay, recheck, onError }))
   opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
 
   const accept = createAccept({

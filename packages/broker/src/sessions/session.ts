@@ -18,6 +18,7 @@ export class Session {
   readonly key: string
   readonly peer: Peer
   readonly socket: TLSSocket
+  readonly renewalTopics: { request: string; response: string }
   /** The remote address without its port. */
   readonly address: string
   /** Allows nothing until the connection is admitted. */
@@ -37,6 +38,7 @@ export class Session {
   constructor(peer: Peer, socket: TLSSocket, address: string) {
     this.key = sessionKey(peer.identity)
     this.peer = peer
+    this.renewalTopics = renewalTopics(peer.identity)
     this.socket = socket
     this.address = address
     this.transport = { end: () => socket.destroy(), settled: async () => {}, send: () => {} }
@@ -45,10 +47,6 @@ export class Session {
   /** What aedes knows it by. What is kept for the device is not to be had, nor lost, while it is late. */
   get clientId(): string {
     return this.isLate ? `${this.key}?late` : this.key
-  }
-
-  get renewalTopics(): { request: string; response: string } {
-    return renewalTopics(this.peer.identity)
   }
 
   get isDevice(): boolean {
