@@ -47,6 +47,12 @@ describe('preparing', () => {
     expect(await it.stage.audited('issuing-2')).toMatchObject([{ actor: 'operator:test', action: 'issuer.prepare' }])
   })
 
+  test('takes the files that are there: the registry may be older than the directory', async () => {
+    const { fingerprint } = await prepare('issuing-2')
+    await it.stage.owner.delete(issuers).where(eq(issuers.name, 'issuing-2'))
+    expect((await prepare('issuing-2')).fingerprint).toBe(fingerprint)
+  })
+
   test('of many at once: one', async () => {
     const all = await Promise.all(Array.from({ length: 6 }, () => prepare('issuing-2')))
     expect(new Set(all.map(({ fingerprint }) => fingerprint)).size).toBe(1)
