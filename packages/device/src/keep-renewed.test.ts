@@ -12,6 +12,8 @@ const patient = { timeout: 8_000, interval: 5 }
 
 async function startDevice() {
   const server = await startTestProvisioner()
+  // Short-lived: less patience with every request.
+  server.validityMs = 60_000
   const broker = await startTestBroker(server.ca)
   server.mqttUrl = broker.url
   broker.judge = (certificate) => ('code' in server.registry.use(certificate.serialNumber.toLowerCase()) ? 0x87 : 0)

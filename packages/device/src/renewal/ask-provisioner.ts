@@ -45,5 +45,5 @@ async function ask<Schema extends z.ZodType<{ serverTime: string }>>(
 /** A part of the life that is left: there must be time to ask again, or another way. */
 function chooseTimeout({ enrolment }: Credentials, clock: DeviceClock): number {
   const leftMs = Date.parse(enrolment.notAfter) - clock.now().getTime()
-  return leftMs <= 0 ? timeouts.maxMs : Math.min(Math.max(leftMs / 6, timeouts.minMs), timeouts.maxMs)
+  return leftMs <= 0 ? timeouts.maxMs : Math.round(Math.min(Math.max(leftMs / 6, timeouts.minMs), timeouts.maxMs))
 }
