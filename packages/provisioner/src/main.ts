@@ -1,15 +1,10 @@
 import { migrateDb, openDb } from '@muster/db'
 import { collectDefaultMetrics } from 'prom-client'
 import { createApp } from './app.ts'
-import { measureExpiry } from './certificates/measure-expiry.ts'
 import { createPublicApp } from './certificates/public-app.ts'
 import { loadConfig } from './config.ts'
 import type { Deps } from './context.ts'
-import { createCrlShelf } from './crl/find.ts'
-import { measureCrls } from './crl/measure.ts'
 import { createPkiPlaces } from './crl/places.ts'
-import type { CrlRow } from './crl/publish.ts'
-import { startCrlPublisher } from './crl/publisher.ts'
 import { createHealthApp } from './health/app.ts'
 import { listenHttp, listenHttps } from './http/listen.ts'
 import { fileCaStore } from './issuers/ca-store.ts'
@@ -17,12 +12,11 @@ import { openIssuers } from './issuers/open.ts'
 import { watchIssuers } from './issuers/watch.ts'
 import { createLogger } from './log.ts'
 import { createMetrics } from './metrics.ts'
-import { createOcspAnswers } from './ocsp/answer.ts'
-import { openResponders } from './ocsp/responders.ts'
 import { stapleOcsp } from './ocsp/staple.ts'
 import { startRenewalAnswers } from './renewal/answer-requests.ts'
 import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
 import { openKeys } from './startup/open-keys.ts'
+import { openStatus } from './startup/open-status.ts'
 import { prepareRegistry } from './startup/prepare-registry.ts'
 import { startOwnRenewal } from './startup/renew-own-certificate.ts'
 import { reportFailure } from './startup/report-failure.ts'
@@ -54,23 +48,18 @@ async function main(): Promise<void> {
   const settings = { trustDomain, publicHost, mqttPort, validityMs }
   const deps: Deps = { db, issuers, settings, log, now, metrics }
   const own = await issueOwnCertificate(deps, config.node)
-  using responders = await openResponders(deps, config.node)
-  const ocsp = createOcspAnswers({ ...deps, responders })
-  const onPublished = (rows: readonly CrlRow[]) => measureCrls(metrics, rows)
-  const publishing = { ...deps, places, settings: config.crl, url, onPublished, onRevoked: ocsp.forget }
-  await using _crls = await startCrlPublisher(publishing)
-  measureExpiry(deps)
+  await using status = await openStatus(deps, config, places)
 
   await using api = await listenHttps(
     createApp(deps),
     { host, port: config.apiPort, setting: 'MUSTER_API_PORT' },
     own.material,
   )
-  stapleOcsp(api.server, ocsp, log)
+  stapleOcsp(api.server, status.ocsp, log)
   using _renewal = startOwnRenewal(deps, config.node, api.server, own)
   await using _watch = watchIssuers({ issuers, url, onError })
   await using _answers = startRenewalAnswers(deps, url)
-  await using pki = await listenHttp(createPublicApp({ ...deps, crls: createCrlShelf(deps), ocsp }), {
+  await using pki = await listenHttp(createPublicApp({ ...deps, ...status }), {
     host,
     port: config.pkiPort,
     setting: 'MUSTER_PKI_PORT',
