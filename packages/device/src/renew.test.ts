@@ -1,51 +1,16 @@
-import type { X509Certificate } from 'node:crypto'
 import { MusterError } from '@muster/contracts'
 import { certificateFingerprint, generateKey } from '@muster/pki'
 import { createTestCa } from '@muster/pki/testing'
-import { describe, expect, test, vi } from 'vitest'
-import { connect } from './connect.ts'
-import { enrol } from './enrol.ts'
+import { describe, expect, test } from 'vitest'
 import { renew } from './renew.ts'
 import type { Retry } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
 import { memoryStore } from './store/memory-store.ts'
-import { startTestBroker } from './testing/broker.ts'
+import { enrolled } from './testing/enrolled-device.ts'
 import { type Behaviour, problem, startTestProvisioner, type TestProvisioner } from './testing/provisioner.ts'
 import { serialOf } from './testing/registry.ts'
 
 const quick = { minMs: 1, maxMs: 5 }
-const nowhere = 'mqtts://localhost:9'
-
-async function enrolled(options: Parameters<typeof startTestProvisioner>[0] = {}) {
-  const server = await startTestProvisioner({ mqttUrl: nowhere, ...options })
-  const store = memoryStore()
-  const enrolment = await enrol({ url: server.url, claim: server.claim, store, device: 'pump-1', ...quick })
-  return { server, store, enrolment, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
-}
-
-async function enrolledWithBroker() {
-  const device = await enrolled()
-  const broker = await startTestBroker(device.server.ca)
-  broker.judge = (certificate) => admit(device.server, certificate)
-  broker.relay = (id, proof) => device.server.renewByProof(id, proof)
-  const stored = await device.store.loadEnrolment()
-  if (!stored) throw new Error('the device has not enrolled')
-  const mqtt = { ...stored.enrolment.mqtt, url: broker.url }
-  device.server.mqttUrl = broker.url
-  await device.store.saveEnrolment({ ...stored, enrolment: { ...stored.enrolment, mqtt } })
-  return {
-    ...device,
-    broker,
-    async [Symbol.asyncDispose]() {
-      await broker[Symbol.asyncDispose]()
-      await device[Symbol.asyncDispose]()
-    },
-  }
-}
-
-const admit = ({ registry }: TestProvisioner, certificate: X509Certificate) =>
-  'code' in registry.use(certificate.serialNumber.toLowerCase()) ? 0x87 : 0
-
 const codeOf = (attempt: Promise<unknown>) =>
   attempt.then(
     () => 'renewed',
@@ -145,86 +110,6 @@ describe('a next certificate that the provisioner does not want', () => {
     server.script.renewal.push(({ reply }) => reply(403, problem('device-suspended', 403)))
     expect(await codeOf(renew({ store }))).toBe('device-suspended')
     expect(await nextOf(store)).toEqual(first.enrolment)
-  })
-})
-
-describe('over MQTT, when the provisioner cannot be reached', () => {
-  test('through the connection there is', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server, broker } = device
-    const client = await connect({ store })
-    await server[Symbol.asyncDispose]()
-    const { by, enrolment } = await renew({ store, client, newKey: true, ...quick })
-    expect(by).toBe('mqtt')
-    expect(await nextOf(store)).toEqual(enrolment)
-    expect(broker.connections).toHaveLength(1)
-    await client.endAsync()
-  })
-
-  test('through one of its own', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server, broker } = device
-    await server[Symbol.asyncDispose]()
-    expect(await renew({ store, ...quick })).toMatchObject({ by: 'mqtt' })
-    await vi.waitFor(() => expect(broker.connections.every(({ socket }) => socket.destroyed)).toBe(true))
-  })
-
-  test('the code of a refusal is the provisioner’s', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server, broker } = device
-    const client = await connect({ store })
-    await server[Symbol.asyncDispose]()
-    broker.relay = async () => JSON.stringify(problem('device-revoked', 403))
-    expect(await codeOf(renew({ store, client, ...quick }))).toBe('device-revoked')
-    await client.endAsync()
-  })
-
-  test('an answer for another key is waited out', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server, broker } = device
-    const client = await connect({ store })
-    const old = JSON.stringify(await currentOf(store))
-    await server[Symbol.asyncDispose]()
-    const { relay } = broker
-    broker.relay = async (id, proof) => {
-      const topic = `fleets/default/devices/${id}/renewal/response`
-      broker.connections.at(-1)?.send({ cmd: 'publish', topic, payload: old, qos: 0, retain: false, dup: false })
-      return (await relay?.(id, proof)) ?? ''
-    }
-    const { enrolment } = await renew({ store, client, newKey: true, ...quick })
-    expect(enrolment).not.toEqual(JSON.parse(old))
-    await client.endAsync()
-  })
-
-  test('an answer that was lost on one way comes by the other', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server } = device
-    const client = await connect({ store })
-    server.script.renew.push(lost, lost)
-    expect(await renew({ store, client, newKey: true, ...quick })).toMatchObject({ by: 'mqtt' })
-    expect([...server.registry.states.values()].sort()).toEqual(['active', 'pending'])
-    await client.endAsync()
-  })
-
-  test('roots do not come this way', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server } = device
-    const client = await connect({ store })
-    await server[Symbol.asyncDispose]()
-    server.roots = (await createTestCa()).root.toString()
-    await renew({ store, client, ...quick })
-    expect((await store.loadNext())?.roots).toBe(server.ca.root.toString())
-    await client.endAsync()
-  })
-
-  test('not when the provisioner asks for patience', async () => {
-    await using device = await enrolledWithBroker()
-    const { store, server } = device
-    const client = await connect({ store })
-    server.script.renew.push(({ reply }) => reply(503, problem('unavailable', 503), { 'retry-after': '0' }))
-    server.script.renew.push(({ reply }) => reply(429, problem('rate-limited', 429)))
-    expect(await renew({ store, client, ...quick })).toMatchObject({ by: 'https' })
-    await client.endAsync()
   })
 })
 
