@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { issuersChannel } from '@muster/contracts'
-import { type Db, issuers, issuerTrust, listenTo } from '@muster/db'
+import { type Db, issuers, issuerTrust, listenTo, repeat } from '@muster/db'
 import { asc } from 'drizzle-orm'
-import { repeat } from './repeat.ts'
 
 export interface Trust {
   /** PEM: roots, and the CAs below them, which let a client present its own certificate alone. */

@@ -1,5 +1,4 @@
-import type { Db } from '@muster/db'
-import { repeat } from './repeat.ts'
+import { type Db, repeat } from '@muster/db'
 
 export interface NodeLease extends AsyncDisposable {
   /** Whether the registry still counts on this node: from then on it is told of changes, and waited for. */

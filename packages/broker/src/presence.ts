@@ -1,5 +1,4 @@
-import type { Db } from '@muster/db'
-import { repeat } from './repeat.ts'
+import { type Db, repeat } from '@muster/db'
 import type { Session } from './sessions/session.ts'
 
 interface Sighting {

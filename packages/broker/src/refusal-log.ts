@@ -1,6 +1,5 @@
 import type { Identity, MusterError } from '@muster/contracts'
-import type { Db } from '@muster/db'
-import { repeat } from './repeat.ts'
+import { type Db, repeat } from '@muster/db'
 
 interface Entry {
   fleet: string

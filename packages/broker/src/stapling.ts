@@ -1,6 +1,6 @@
 import { MusterError } from '@muster/contracts'
+import { repeat } from '@muster/db'
 import { askOcsp, findOcspQuestion, type OcspQuestion } from '@muster/device'
-import { repeat } from './repeat.ts'
 
 /** The status of our certificate, at hand before a client asks for it within its handshake (RFC 6066 §8). */
 export interface Stapling extends AsyncDisposable {

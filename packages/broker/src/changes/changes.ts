@@ -1,6 +1,5 @@
 import { changesChannel, MusterError } from '@muster/contracts'
-import { listenTo } from '@muster/db'
-import { repeat } from '../repeat.ts'
+import { listenTo, repeat } from '@muster/db'
 
 export interface ChangesOptions {
   url: string

@@ -1,8 +1,7 @@
 import { type ErrorCode, MusterError, type Problem, problemType, renewalsChannel } from '@muster/contracts'
-import type { Db } from '@muster/db'
+import { type Db, repeat } from '@muster/db'
 import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
-import { repeat } from '../repeat.ts'
 import type { Session } from '../sessions/session.ts'
 
 export interface RelayOptions {

@@ -6,13 +6,13 @@ import {
   isUniqueViolation,
   listenTo,
   renewalRequests,
+  repeat,
   type Tx,
 } from '@muster/db'
 import { parseRenewalProof, verifyRenewalProof } from '@muster/pki'
 import { asc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { Context, Deps } from '../context.ts'
 import { describeProblem } from '../problem.ts'
-import { repeat } from '../repeat.ts'
 import { settleConflicts } from '../settle-conflicts.ts'
 import { findHolder, type Holder } from './find-holder.ts'
 import { requireRenewable } from './judge.ts'

@@ -5,7 +5,7 @@ export interface Repeating extends AsyncDisposable {
   hurry(): void
 }
 
-/** Runs `work` again and again, never twice at once, until it is disposed of. */
+/** Runs `work` again and again, never twice at once, until it is disposed of: what a lost notification is made up by. */
 export function repeat(
   work: () => Promise<void>,
   { everyMs, onError }: { everyMs: number; onError(error: unknown): void },
