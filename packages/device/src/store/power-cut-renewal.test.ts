@@ -62,7 +62,7 @@ test.each([true, false])(
   },
 )
 
-test('of two processes that renew on one store both go on with one key', async () => {
+test('two stores on one directory that renew at once leave one active certificate', async () => {
   await using server = await startTestProvisioner({ mqttUrl: 'mqtts://localhost:9' })
   await using directory = await openTestDirectory()
   const open = () => openStore(join(directory.path, 'store'))
