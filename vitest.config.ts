@@ -13,8 +13,13 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts'],
-          exclude: ['packages/*/src/**/*.db.test.ts'],
+          exclude: ['packages/*/src/**/*.{db,process}.test.ts'],
+          isolate: false,
         },
+      },
+      {
+        // Without a database, but seconds long: they start and kill processes, or play whole fleets.
+        test: { name: 'process', include: ['packages/*/src/**/*.process.test.ts'], testTimeout: 60_000 },
       },
       {
         test: {

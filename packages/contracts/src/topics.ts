@@ -31,13 +31,13 @@ export function matchesFilter(filter: string, topic: string): boolean {
 
 /**
  * Whether every topic that `inner` can match is matched by `outer`. A topic name is the filter that matches only itself.
- * Errs on the side of "no" for one pair of equal filters, `+/#` and `#`.
  */
 export function containsFilter(outer: string, inner: string): boolean {
   // [MQTT-4.7.2-1] A leading wildcard does not reach topics that begin with $.
   if (inner.startsWith('$') && (outer.startsWith('+') || outer.startsWith('#'))) return false
   const outside = outer.split('/')
-  const inside = inner.split('/')
+  // What `#` matches with nothing in its place would be the empty name here, which no topic has. [MQTT-4.7.3-1]
+  const inside = (inner === '#' || inner === '/#' ? inner.replace('#', '+/#') : inner).split('/')
   for (const [index, level] of outside.entries()) {
     if (level === '#') return true
     const other = inside[index]
