@@ -6,6 +6,8 @@ const globalSetup = ['./packages/db/src/testing-setup.ts']
 const results = process.env.MUSTER_TEST_RESULTS
 export default defineConfig({
   test: {
+    // By default one core is left to the editor.
+    maxWorkers: '100%',
     reporters: results ? ['default', 'json'] : ['default'],
     outputFile: { json: `${results}/${process.pid}.json` },
     projects: [
@@ -14,7 +16,6 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts'],
           exclude: ['packages/*/src/**/*.{db,process}.test.ts'],
-          isolate: false,
         },
       },
       {
