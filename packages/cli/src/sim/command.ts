@@ -15,6 +15,8 @@ export function addSimCommand(program: Command, cli: Cli): void {
     .option('--group <name>', 'the group they enrol in', 'default')
     .option('--duration <seconds>', 'end after so long', parseCount)
     .option('--store <dir>', 'keep keys and certificates there, so that the same devices come back')
+    .option('--renew', 'the devices renew their certificates before they end')
+    .option('--new-keys', 'with --renew: with a new key each time')
     .option('--claim-file <file>', 'a claim with enough uses; without, one is made as the operator')
     .action(async (_, command: Command) => {
       // The SDK and MQTT: other commands start faster without.

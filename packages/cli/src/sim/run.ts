@@ -17,6 +17,8 @@ export interface SimOptions extends GlobalOptions {
   group: string
   duration?: number
   store?: string
+  renew?: true
+  newKeys?: true
   claimFile?: string
 }
 
@@ -27,6 +29,8 @@ export async function simulate(cli: Cli, options: SimOptions): Promise<void> {
     url: findApiUrl(cli, options),
     claim: await obtainClaim(cli, options),
     ...{ devices, prefix, seed, ramp, intervalMs, qos },
+    renew: options.renew ?? false,
+    newKeys: options.newKeys ?? false,
     ...(duration !== undefined && { durationMs: duration * 1_000 }),
     ...(store !== undefined && { store: resolve(store) }),
     onEvent: (event) => report(cli, event),
