@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { MusterError } from './errors.ts'
 
-/** The one grammar of fleet, group, device, service, policy and node names. It is a subset of every place a name is put: X.509 PrintableString, MQTT topic level, URL path, file name. */
+/** The one grammar of fleet, group, device, service, policy and node names. It is a subset of every place a name is put: X.509 UTF8String, MQTT topic level, URL path, file name. */
 export const Name = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match [a-z0-9][a-z0-9._-]{0,62}')
 export type Name = z.infer<typeof Name>
 
