@@ -118,4 +118,32 @@ test.each([
   { name: 'P!', allow: [] },
 ])('not a policy: %j', (document) => expect(Policy.safeParse(document).success).toBe(false))
 
+describe('limits', () => {
+  const limitsOf = (limits?: unknown) => Policy.safeParse({ name: 'p', allow: [], limits }).data?.limits
+
+  test('have defaults, and are carried by the compiled policy', () => {
+    const limits = { messagesPerSecond: 100, bytesPerSecond: 1_048_576, subscriptions: 20 }
+    expect(limitsOf()).toEqual(limits)
+    expect(device.limits).toEqual(limits)
+    expect(limitsOf({ bytesPerSecond: '64KiB', queuedBytes: '1MiB', queuedMessages: 5 })).toEqual({
+      ...limits,
+      bytesPerSecond: 65_536,
+      queuedBytes: 1_048_576,
+      queuedMessages: 5,
+    })
+    expect(presetPolicies.service.limits.messagesPerSecond).toBeGreaterThan(limits.messagesPerSecond)
+  })
+
+  test.each([
+    { messagesPerSecond: 0 },
+    { messagesPerSecond: 100_001 },
+    { bytesPerSecond: 1_023 },
+    { bytesPerSecond: '257MiB' },
+    { subscriptions: -1 },
+    { queuedMessages: 0 },
+    { queuedBytes: '65MiB' },
+    { queued: 1 },
+  ])('not %j', (limits) => expect(limitsOf(limits)).toBeUndefined())
+})
+
 test('prototype names are not presets', () => expect(findPreset('constructor')).toBeUndefined())

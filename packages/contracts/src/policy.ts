@@ -33,13 +33,38 @@ const AllowRule = z.union([
 ])
 const DenyRule = z.union([z.strictObject({ publish: Filters }), z.strictObject({ subscribe: Filters })])
 
+const mebibyte = 1_048_576
+const bytesWithin = (least: number, most: number) =>
+  ByteSize.refine((bytes) => bytes >= least && bytes <= most, `must be between ${least} and ${most} bytes`)
+
+/** What one connection may ask of a broker; the ceilings are those that a node can stand. */
+export const PolicyLimits = z
+  .strictObject({
+    messagesPerSecond: z.int().min(1).max(100_000).default(100).describe('published'),
+    bytesPerSecond: bytesWithin(1_024, 256 * mebibyte)
+      .default(mebibyte)
+      .describe('published'),
+    subscriptions: z.int().min(0).max(10_000).default(20),
+    queuedMessages: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe("for an absent holder; the broker's bound if absent"),
+    queuedBytes: bytesWithin(1_024, 64 * mebibyte)
+      .optional()
+      .describe("for an absent holder; the broker's bound if absent"),
+  })
+  .meta({ id: 'PolicyLimits' })
+export type PolicyLimits = z.infer<typeof PolicyLimits>
+
 /** What the holder of a certificate may publish and subscribe. Nothing is allowed that no rule allows; `deny` wins. */
 export const Policy = z
   .strictObject({
     name: Name,
     allow: z.array(AllowRule).max(64),
     deny: z.array(DenyRule).max(64).default([]),
-    limits: z.strictObject({ subscriptions: z.int().min(0).max(10_000).default(20) }).default({ subscriptions: 20 }),
+    limits: PolicyLimits.default(PolicyLimits.parse({})),
   })
   .meta({ id: 'Policy' })
 export type Policy = z.infer<typeof Policy>
@@ -68,7 +93,7 @@ export const presetPolicies: Readonly<Record<'device' | 'service', Policy>> = {
       },
       { subscribe: ['fleets/${fleet}/#'] },
     ],
-    limits: { subscriptions: 1_000 },
+    limits: { messagesPerSecond: 10_000, bytesPerSecond: '64MiB', subscriptions: 1_000 },
   }),
 }
 
@@ -88,7 +113,7 @@ export interface CompiledPolicy {
   /** The filters the holder may publish within and subscribe within, variables filled in. */
   publish: readonly string[]
   subscribe: readonly string[]
-  subscriptionLimit: number
+  limits: PolicyLimits
   /** `undefined` when allowed, otherwise why not. */
   refusePublish(request: PublishRequest): string | undefined
   refuseSubscribe(filter: string): string | undefined
@@ -114,7 +139,7 @@ export function compilePolicy(policy: Policy, identity: Identity & { serial: str
   return {
     publish: publishRules.map((rule) => rule.filter),
     subscribe: subscribeRules.map((rule) => rule.filter),
-    subscriptionLimit: policy.limits.subscriptions,
+    limits: policy.limits,
 
     refusePublish({ topic, qos, retain, payloadBytes }) {
       if (!isTopicName(topic)) return 'not a topic name'

@@ -39,7 +39,7 @@ export interface Admission {
 }
 
 const dayMs = 86_400_000
-const nothing: Policy = { name: 'renewal', allow: [], deny: [], limits: { subscriptions: 0 } }
+const nothing = Policy.parse({ name: 'renewal', allow: [], limits: { subscriptions: 0 } })
 
 const stateCodes: Record<Exclude<DeviceState, 'active'>, ErrorCode> = {
   pending: 'device-pending',

@@ -7,8 +7,8 @@ export function grantFilter(session: Session, filter: string): string | undefine
   if (refused) return refused
   // The platform's own, which no limit of a policy may close.
   if (filter === session.renewalTopics.response) return undefined
-  if (!filters.has(filter) && filters.size >= policy.subscriptionLimit)
-    return `${policy.subscriptionLimit} subscriptions at most`
+  if (!filters.has(filter) && filters.size >= policy.limits.subscriptions)
+    return `${policy.limits.subscriptions} subscriptions at most`
   filters.add(filter)
   return undefined
 }

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import { type CompiledPolicy, compilePolicy, renewalTopics, sessionKey } from '@muster/contracts'
+import { type CompiledPolicy, compilePolicy, Policy, renewalTopics, sessionKey } from '@muster/contracts'
 import type { Peer } from '../admission/peer.ts'
 
 /** How a connection is ended, and when nothing of it is left. */
@@ -11,7 +11,7 @@ export interface Transport {
 }
 
 const nobody = { fleet: '-', group: '-', device: '-', profile: 'device' as const, serial: '-' }
-const nothing = compilePolicy({ name: 'nothing', allow: [], deny: [], limits: { subscriptions: 0 } }, nobody)
+const nothing = compilePolicy(Policy.parse({ name: 'nothing', allow: [], limits: { subscriptions: 0 } }), nobody)
 
 /** One connection of a device, from before its admission is looked up until nothing of it is left. */
 export class Session {

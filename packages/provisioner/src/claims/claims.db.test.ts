@@ -1,4 +1,4 @@
-import { parseClaimToken } from '@muster/contracts'
+import { Policy, parseClaimToken } from '@muster/contracts'
 import { claims, policies } from '@muster/db'
 import { certificateFingerprint } from '@muster/pki'
 import { eq } from 'drizzle-orm'
@@ -61,7 +61,7 @@ describe('creating works', () => {
   })
 
   test('with a policy of the fleet', async () => {
-    const document = { name: 'own', allow: [], deny: [], limits: { subscriptions: 1 } }
+    const document = Policy.parse({ name: 'own', allow: [], limits: { subscriptions: 1 } })
     await stage.deps.db.insert(policies).values({ fleet: 'other', name: 'own', document, createdAt: stage.deps.now() })
     expect(await rowOf(await stage.claim({ fleet: 'other', policy: 'own' }))).toMatchObject({ policy: 'own' })
     expect(await refusalOf(stage.claim({ policy: 'own' }))).toBe('policy-not-found')
