@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { compilePolicy, findPreset, Policy, presetPolicies } from './policy.ts'
+import { compilePolicy } from './compile-policy.ts'
+import { findPreset, Policy, presetPolicies } from './policy.ts'
 
 const identity = { fleet: 'default', group: 'line-1', device: 'pump-7', profile: 'device', serial: '0a' } as const
 const device = compilePolicy(presetPolicies.device, identity)

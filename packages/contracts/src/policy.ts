@@ -1,17 +1,21 @@
 import { z } from 'zod'
-import type { Identity } from './identity.ts'
 import { Name } from './identity.ts'
-import { containsFilter, isTopicFilter, isTopicName, matchesFilter } from './topics.ts'
+import { isTopicFilter } from './topics.ts'
 import { ByteSize } from './units.ts'
 
 const variables = ['fleet', 'group', 'device', 'serial'] as const
-type Variables = Record<(typeof variables)[number], string>
+export type PolicyVariables = Record<(typeof variables)[number], string>
 const variable = new RegExp(`\\$\\{(${variables.join('|')})\\}`, 'g')
+
+/** Names and serials have no /, + or #, so a filled template keeps its levels. */
+export function fillTemplate(template: string, values: PolicyVariables): string {
+  return template.replaceAll(variable, (_, name: keyof PolicyVariables) => values[name])
+}
 
 const FilterTemplate = z
   .string()
   .max(1_024)
-  .refine((template) => isTopicFilter(fill(template, { fleet: 'f', group: 'g', device: 'd', serial: 's' })), {
+  .refine((template) => isTopicFilter(fillTemplate(template, { fleet: 'f', group: 'g', device: 'd', serial: 's' })), {
     message: 'is not a topic filter',
   })
   .refine((template) => !template.startsWith('$') || template.startsWith('${'), { message: '$-topics are closed' })
@@ -99,95 +103,4 @@ export const presetPolicies: Readonly<Record<'device' | 'service', Policy>> = {
 
 export function findPreset(name: string): Policy | undefined {
   return Object.hasOwn(presetPolicies, name) ? presetPolicies[name as keyof typeof presetPolicies] : undefined
-}
-
-export interface PublishRequest {
-  topic: string
-  qos: 0 | 1 | 2
-  retain: boolean
-  payloadBytes: number
-}
-
-/** A policy with its variables filled in: compiled once a connection, asked once a message. Every answer is pure. */
-export interface CompiledPolicy {
-  /** The filters the holder may publish within and subscribe within, variables filled in. */
-  publish: readonly string[]
-  subscribe: readonly string[]
-  limits: PolicyLimits
-  /** `undefined` when allowed, otherwise why not. */
-  refusePublish(request: PublishRequest): string | undefined
-  refuseSubscribe(filter: string): string | undefined
-  /** The highest QoS granted for a filter that is allowed. */
-  grantedQos(filter: string, requested: 0 | 1 | 2): 0 | 1 | 2
-  /** Checked for each message on its way out, queued and retained ones included. */
-  mayReceive(topic: string): boolean
-}
-
-export function compilePolicy(policy: Policy, identity: Identity & { serial: string }): CompiledPolicy {
-  const filled = (templates: readonly string[]) => templates.map((template) => fill(template, identity))
-  const publishRules = policy.allow.flatMap((rule) =>
-    'publish' in rule ? filled(rule.publish).map((filter) => ({ ...rule, filter, matches: matcher(filter) })) : [],
-  )
-  const subscribeRules = policy.allow.flatMap((rule) =>
-    'subscribe' in rule
-      ? filled(rule.subscribe).map((filter) => ({ qos: rule.qos, filter, matches: matcher(filter) }))
-      : [],
-  )
-  const denyPublish = policy.deny.flatMap((rule) => ('publish' in rule ? filled(rule.publish) : []))
-  const denySubscribe = policy.deny.flatMap((rule) => ('subscribe' in rule ? filled(rule.subscribe) : []))
-
-  return {
-    publish: publishRules.map((rule) => rule.filter),
-    subscribe: subscribeRules.map((rule) => rule.filter),
-    limits: policy.limits,
-
-    refusePublish({ topic, qos, retain, payloadBytes }) {
-      if (!isTopicName(topic)) return 'not a topic name'
-      if (topic.startsWith('$')) return '$-topics are closed'
-      for (const filter of denyPublish) if (matchesFilter(filter, topic)) return `denied by ${filter}`
-      let nearest = 'no rule allows this topic'
-      for (const rule of publishRules) {
-        if (!rule.matches(topic)) continue
-        if (qos > rule.qos) nearest = `QoS ${rule.qos} at most on ${rule.filter}`
-        else if (retain && !rule.retain) nearest = `no retained messages on ${rule.filter}`
-        else if (payloadBytes > rule.payload) nearest = `payload above ${rule.payload} bytes on ${rule.filter}`
-        else return undefined
-      }
-      return nearest
-    },
-
-    refuseSubscribe(filter) {
-      if (!isTopicFilter(filter)) return 'not a topic filter'
-      if (filter.startsWith('$')) return '$-topics are closed'
-      for (const denied of denySubscribe) if (containsFilter(denied, filter)) return `denied by ${denied}`
-      if (subscribeRules.some((rule) => containsFilter(rule.filter, filter))) return undefined
-      return 'the filter is not inside one that is allowed'
-    },
-
-    grantedQos(filter, requested) {
-      const highest = subscribeRules
-        .filter((rule) => containsFilter(rule.filter, filter))
-        .reduce((qos, rule) => Math.max(qos, rule.qos), 0)
-      return Math.min(requested, highest) as 0 | 1 | 2
-    },
-
-    mayReceive(topic) {
-      if (topic.startsWith('$')) return false
-      if (denySubscribe.some((denied) => matchesFilter(denied, topic))) return false
-      return subscribeRules.some((rule) => rule.matches(topic))
-    },
-  }
-}
-
-// Names and serials have no /, + or #, so a filled template keeps its levels.
-function fill(template: string, values: Variables): string {
-  return template.replaceAll(variable, (_, name: keyof Variables) => values[name])
-}
-
-// Nearly every filter is a prefix and `#`: that case is two string comparisons.
-function matcher(filter: string): (topic: string) => boolean {
-  const prefix = /^([^+#]+)\/#$/.exec(filter)?.[1]
-  if (prefix === undefined) return (topic) => matchesFilter(filter, topic)
-  const below = `${prefix}/`
-  return (topic) => topic.startsWith(below) || topic === prefix
 }

@@ -8,10 +8,10 @@ import {
   type Identity,
   type IssuerState,
   MusterError,
+  openRenewalTopics,
   Policy,
   type ProfileName,
 } from '@muster/contracts'
-import { openRenewalTopics } from '../renewal/topics.ts'
 import type { Peer } from './peer.ts'
 
 /** What the registry knows of a certificate and its holder. */

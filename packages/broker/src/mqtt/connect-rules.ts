@@ -1,6 +1,5 @@
-import { type CompiledPolicy, type Identity, MusterError } from '@muster/contracts'
+import { type CompiledPolicy, type Identity, isRenewalTopic, MusterError } from '@muster/contracts'
 import type { IConnectPacket } from 'mqtt-packet'
-import { isRenewalTopic } from '../renewal/topics.ts'
 import { isCleanText } from './text.ts'
 
 /** What the parser lets through although the standard does not. @throws MusterError `packet-malformed` | `request-invalid` */

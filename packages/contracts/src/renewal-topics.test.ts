@@ -1,6 +1,7 @@
-import { compilePolicy, Policy } from '@muster/contracts'
 import { describe, expect, test } from 'vitest'
-import { openRenewalTopics } from './topics.ts'
+import { compilePolicy } from './compile-policy.ts'
+import { Policy } from './policy.ts'
+import { openRenewalTopics } from './renewal-topics.ts'
 
 const holder = { fleet: 'f', group: 'g', device: 'd-1', profile: 'device' as const, serial: '0a' }
 const everything = Policy.parse({
