@@ -94,7 +94,7 @@ export function createStatistics(): Statistics {
   return statistics
 }
 
-function percentilesOf(histogram: RecordableHistogram): Percentiles {
+export function percentilesOf(histogram: RecordableHistogram): Percentiles {
   const at = (percentile: number) => (histogram.count === 0 ? 0 : histogram.percentile(percentile) / 1_000)
   return { count: histogram.count, p50: at(50), p90: at(90), p99: at(99), max: at(100) }
 }

@@ -1,0 +1,6 @@
+export type { Closing, ConnectOutcome, Heard, Identity, PublishOutcome, Range, Target } from './commands.ts'
+export { ConnectFailure, Connection, type ConnectionEvents, type ConnectionOptions } from './connection.ts'
+export { createPublishTemplate } from './encode.ts'
+export { loadIdentities } from './load-identities.ts'
+export { type Load, openLoad } from './open-load.ts'
+export { readMessage } from './read-packets.ts'
