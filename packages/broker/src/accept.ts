@@ -4,7 +4,8 @@ import { type Admission, judge } from './admission/judge.ts'
 import { type Peer, readPeer } from './admission/peer.ts'
 import type { Registry } from './admission/registry.ts'
 import type { Limits } from './limits.ts'
-import { requireClientId, requireWellFormedConnect, requireWill } from './mqtt/connect-rules.ts'
+import { refuseAuthenticationMethod, requireClientId, requireWill } from './mqtt/connect-rules.ts'
+import type { ConnectPacket } from './mqtt/guard/packets.ts'
 import { readConnect } from './mqtt/read-connect.ts'
 import { answer } from './mqtt/refuse.ts'
 import type { Observer } from './observer.ts'
@@ -28,15 +29,13 @@ export interface AcceptOptions {
   observer: Pick<Observer, 'refused' | 'admitted'>
 }
 
-type IConnectPacket = NonNullable<Awaited<ReturnType<typeof readConnect>>>
-
 /** Decides on one connection after its TLS handshake; see docs/revocation.md for why in this order. */
 export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Promise<void> {
   const { limits, registry, sessions, now, observer } = options
   const turnAway = createTurnAway({ limits, observer })
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
-  async function admit(session: Session, packet: IConnectPacket): Promise<void> {
+  async function admit(session: Session, packet: ConnectPacket): Promise<void> {
     for (let attempt = 0; attempt < 3; attempt++) {
       if (!options.mayAdmit()) throw new MusterError('unavailable', 'this node has lost the registry')
       // Step 3: in the table first, so that a change committed after the look-up finds the connection.
@@ -70,23 +69,25 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
     standing !== 'renewed' || registry.promote(peer.serial, key)
 
   async function letIn(socket: TLSSocket, peer: Peer, address: string): Promise<void> {
-    let packet: IConnectPacket | undefined
+    let packet: ConnectPacket | undefined
     try {
       // Step 2: the CONNECT, which also says in which words to refuse.
-      packet = await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
-      if (!packet) return void socket.destroy()
-      requireWellFormedConnect(packet)
+      const opening = await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
+      if (!opening) return void socket.destroy()
+      packet = opening.packet
+      refuseAuthenticationMethod(packet)
       const session = new Session(peer, socket, address)
       await admit(session, packet)
       if (packet.clientId === '') session.assignedClientId = peer.identity.device
       // Step 5: one session a device, the newest. Step 6: only now does aedes hear of it.
       if (!(await sessions.takeOver(session))) return
+      session.opening = opening
       observer.admitted(session)
       options.serve(session)
     } catch (error) {
       const refusal = asRefusal(error)
       observer.refused(refusal, peer.identity, address)
-      answer(socket, refusal, packet)
+      answer(socket, refusal, packet?.protocolVersion)
     }
   }
 

@@ -145,7 +145,6 @@ describe('connections that lead nowhere', () => {
     ['another packet first', Buffer.from('c000', 'hex')],
     ['a CONNECT with a reserved flag', Buffer.from('101000044d5154540403003c000461626364', 'hex')],
     ['a CONNECT that ends early', Buffer.from('100800044d515454040203', 'hex')],
-    ['MQTT 5 properties that end early', Buffer.from('101000044d5154540502003c0526000a6162', 'hex')],
   ])('after a good handshake, %s is closed without an answer', async (_, bytes) => {
     const device = await muster.addDevice(`idle-${Math.random().toString(16).slice(2)}`)
     const socket = await muster.openTls(device)
@@ -153,6 +152,18 @@ describe('connections that lead nowhere', () => {
     if (bytes.length > 0) socket.write(bytes)
     await client.closed
     expect(client.received).toEqual([])
+  })
+
+  test('an MQTT 5 CONNECT that is malformed is told so', async () => {
+    const device = await muster.addDevice('ends-early')
+    const socket = await muster.openTls(device)
+    const client = rawClient(socket, 5)
+    socket.write(Buffer.from('101000044d5154540502003c0526000a6162', 'hex'))
+    expect(await client.next('connack')).toMatchObject({
+      reasonCode: 0x81,
+      properties: { reasonString: /^packet-malformed: / },
+    })
+    await client.closed
   })
 
   test('MQTT 3.1 is told which versions are spoken', async () => {

@@ -14,8 +14,8 @@ export function createTurnAway({ limits, observer }: { limits: Limits; observer:
     if (strangers >= limits.strangers) return void socket.destroy()
     strangers += 1
     try {
-      const packet = await readConnect(socket, { maxBytes: limits.strangerBytes, timeoutMs: limits.strangerMs })
-      answer(socket, refusal, packet)
+      const opening = await readConnect(socket, { maxBytes: limits.strangerBytes, timeoutMs: limits.strangerMs })
+      answer(socket, refusal, opening?.packet.protocolVersion)
     } catch {
       socket.destroy()
     } finally {

@@ -52,6 +52,7 @@ export const errorCodes = [
   'certificate-revoked',
   'client-id-mismatch',
   'packet-malformed',
+  'protocol-error',
   // topics
   'publish-denied',
   'subscribe-denied',

@@ -61,6 +61,7 @@ export const problems: Readonly<Record<ErrorCode, { status: ContentfulStatusCode
   'certificate-revoked': { status: 403, title: 'The certificate is revoked' },
   'client-id-mismatch': { status: 403, title: 'The client id is not the device' },
   'packet-malformed': { status: 400, title: 'The packet is malformed' },
+  'protocol-error': { status: 400, title: 'The packet is not allowed there' },
   'publish-denied': { status: 403, title: 'Publishing there is denied' },
   'subscribe-denied': { status: 403, title: 'Subscribing there is denied' },
   'will-denied': { status: 403, title: 'The will is denied' },

@@ -1,15 +1,14 @@
 import { MusterError } from '@muster/contracts'
 import { Aedes } from 'aedes'
-import type { Packet } from 'mqtt-packet'
 import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
 import { grantFilter } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
-import { clientTransport, inspectPackets, openClient } from './client.ts'
+import { clientTransport, guardPackets, openClient } from './client.ts'
 import { coalesceWrites } from './coalesce-writes.ts'
+import type { ClientPacket } from './guard/packets.ts'
+import { readViolation } from './guard/violation.ts'
 import { createHooks, type HookOptions } from './hooks.ts'
-import { findMalformed } from './inspect.ts'
-import { reasonCodes } from './reason-codes.ts'
 import type { SessionStore } from './session-store.ts'
 
 export interface MqttOptions extends HookOptions {
@@ -48,19 +47,21 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
       coalesceWrites(session.socket)
       const client = openClient(broker, session)
       session.transport = clientTransport(client, session)
-      let broken = false
-      inspectPackets(client, (packet) => {
-        if (broken || session.removed) return false
-        observer.packetReceived(session, packet.cmd ?? '')
-        const malformed = findMalformed(packet)
-        if (!malformed) {
+      const { opening } = session
+      if (!opening) return void session.socket.destroy()
+      opening.decoder.maxBytes = limits.packetBytes
+      guardPackets(client, opening, {
+        inspect(packet) {
+          if (session.removed) return false
+          observer.packetReceived(session, packet.cmd)
           trackFilters(session, packet, observer)
           return true
-        }
-        broken = true
-        observer.denied(session, new MusterError('packet-malformed', malformed))
-        session.transport.end(reasonCodes.malformedPacket, malformed)
-        return false
+        },
+        onViolation(error) {
+          const violation = readViolation(error)
+          observer.denied(session, violation)
+          session.transport.end(violation.reasonCode, violation.message)
+        },
       })
     },
     async [Symbol.asyncDispose]() {
@@ -70,7 +71,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
 }
 
 /** Judges the filters of a SUBSCRIBE together, before aedes keeps or acknowledges any of them. */
-function trackFilters(session: Session, packet: Packet, observer: Observer) {
+function trackFilters(session: Session, packet: ClientPacket, observer: Observer) {
   if (packet.cmd === 'unsubscribe') for (const filter of packet.unsubscriptions) session.filters.delete(filter)
   if (packet.cmd !== 'subscribe') return
   for (const subscription of packet.subscriptions) {

@@ -3,6 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
 import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
 import type { Session, Transport } from '../sessions/session.ts'
+import type { ClientPacket } from './guard/packets.ts'
+import type { Opening } from './read-connect.ts'
 
 /** What is used of aedes' client beyond its types; the version is pinned for it. */
 interface Internals {
@@ -10,19 +12,16 @@ interface Internals {
   _sessionExpiryClamped: boolean
   _parser: {
     parse(bytes: Buffer): number
-    listeners(event: 'packet'): ((packet: Packet) => void)[]
-    removeAllListeners(event: 'packet'): void
-    on(event: 'packet', listener: (packet: Packet) => void): void
+    emit(event: 'packet', packet: Packet): void
   }
+  _parsingBatch: number
 }
 
 const internalsOf = (client: Client) => client as unknown as Internals
 
 /** aedes keeps the second argument of `handle` with its client: that is the session. */
 export function openClient(broker: Aedes, session: Session): Client {
-  const client = broker.handle(session.socket, session as unknown as IncomingMessage)
-  containParser(client)
-  return client
+  return broker.handle(session.socket, session as unknown as IncomingMessage)
 }
 
 export function sessionOf(client: Client): Session | undefined {
@@ -57,28 +56,47 @@ export function swallow(client: Client, packet: IPublishPacket): void {
   session.socket.write(generate({ cmd: 'puback', messageId }, { protocolVersion: client.version === 5 ? 5 : 4 }))
 }
 
-/** Lets `inspect` see each packet before aedes does; aedes sees those for which it answers true. */
-export function inspectPackets(client: Client, inspect: (packet: Packet) => boolean): void {
-  const parser = internalsOf(client)._parser
-  const listeners = parser.listeners('packet')
-  parser.removeAllListeners('packet')
-  parser.on('packet', (packet) => {
-    if (inspect(packet)) for (const listener of listeners) listener.call(parser, packet)
-  })
+/** The guard's decoder in the place of aedes' parser: aedes sees what `inspect` lets pass, and nothing after a violation. */
+export function guardPackets(
+  client: Client,
+  { packet: connect, decoder }: Opening,
+  hooks: { inspect(packet: ClientPacket): boolean; onViolation(error: unknown): void },
+): void {
+  const internals = internalsOf(client)
+  const { _parser: parser } = internals
+  const take = (packet: ClientPacket) => {
+    if (hooks.inspect(packet)) parser.emit('packet', forAedes(packet))
+  }
+  let broken = false
+  parser.parse = (bytes) => {
+    if (broken) return 0
+    try {
+      decoder.push(bytes)
+      for (let packet = decoder.next(); packet; packet = decoder.next()) take(packet)
+    } catch (error) {
+      broken = true
+      hooks.onViolation(error)
+    }
+    return 0
+  }
+  // aedes counts what it has under way from here.
+  internals._parsingBatch = 0
+  take(connect)
+  parser.parse(Buffer.alloc(0))
 }
 
-/** The parser throws on some malformed packets, in the middle of reading the socket. */
-function containParser(client: Client): void {
-  const parser = internalsOf(client)._parser
-  const parse = parser.parse
-  parser.parse = (bytes) => {
-    try {
-      return parse.call(parser, bytes)
-    } catch (error) {
-      client.emit('error', error)
-      return 0
+/** aedes' encoder takes user properties by name. */
+function forAedes(packet: ClientPacket): Packet {
+  for (const { properties } of [packet, packet.cmd === 'connect' ? packet.will : undefined].filter((part) => !!part)) {
+    if (!properties?.userProperties) continue
+    const byName: Record<string, string[]> = Object.create(null)
+    for (const [name, value] of properties.userProperties) {
+      byName[name] ??= []
+      byName[name].push(value)
     }
+    properties.userProperties = byName as never
   }
+  return packet as Packet
 }
 
 export function clientTransport(client: Client, session: Session): Transport {

@@ -1,16 +1,16 @@
 import { compilePolicy, presetPolicies } from '@muster/contracts'
-import type { IConnectPacket } from 'mqtt-packet'
 import { describe, expect, test } from 'vitest'
-import { requireClientId, requireWellFormedConnect, requireWill } from './connect-rules.ts'
+import { refuseAuthenticationMethod, requireClientId, requireWill } from './connect-rules.ts'
+import type { ConnectPacket } from './guard/packets.ts'
 
 const identity = { fleet: 'f', group: 'g', device: 'd-1', profile: 'device' as const, serial: '00' }
-const packet = (changed: Partial<IConnectPacket> = {}): IConnectPacket => ({
-  ...{ cmd: 'connect', clientId: 'd-1', protocolId: 'MQTT', protocolVersion: 4, clean: true, keepalive: 60 },
+const packet = (changed: Partial<ConnectPacket> = {}): ConnectPacket => ({
+  ...{ cmd: 'connect', length: 0, clientId: 'd-1', protocolId: 'MQTT', protocolVersion: 4, clean: true, keepalive: 60 },
   ...changed,
 })
 
 describe('the client id', () => {
-  test.each<[Partial<IConnectPacket>]>([
+  test.each<[Partial<ConnectPacket>]>([
     [{ clientId: 'd-1' }],
     [{ clientId: 'd-1', clean: false }],
     [{ clientId: '' }],
@@ -19,7 +19,7 @@ describe('the client id', () => {
     expect(() => requireClientId(packet(changed), identity)).not.toThrow()
   })
 
-  test.each<[Partial<IConnectPacket>]>([
+  test.each<[Partial<ConnectPacket>]>([
     [{ clientId: 'd-2' }],
     [{ clientId: 'D-1' }],
     [{ clientId: 'd-1 ' }],
@@ -51,20 +51,11 @@ describe('a will', () => {
     const refusal = expect.objectContaining({ code: 'will-denied' })
     expect(() => requireWill(packet({ will: { ...will, ...changed } }), policy)).toThrow(refusal)
   })
-
-  test.each([{ topic: '' }, { topic: 'a\u0000b' }, { topic: 'a\ufffdb' }, { qos: 3 as 2 }])(
-    'with %o is malformed',
-    (changed) => {
-      const refusal = expect.objectContaining({ code: 'packet-malformed' })
-      expect(() => requireWellFormedConnect(packet({ will: { ...will, ...changed } }))).toThrow(refusal)
-    },
-  )
 })
 
-test.each<[Partial<IConnectPacket>, string]>([
-  [{ clientId: 'a\u0000' }, 'packet-malformed'],
-  [{ password: Buffer.from('x') }, 'packet-malformed'],
-  [{ protocolVersion: 3 }, 'request-invalid'],
-])('CONNECT with %o is refused', (changed, code) => {
-  expect(() => requireWellFormedConnect(packet(changed))).toThrow(expect.objectContaining({ code }))
+test('a method of authentication beside the certificate is refused', () => {
+  const properties = { authenticationMethod: 'SCRAM-SHA-256' }
+  const refusal = expect.objectContaining({ reasonCode: 0x8c })
+  expect(() => refuseAuthenticationMethod(packet({ protocolVersion: 5, properties }))).toThrow(refusal)
+  expect(() => refuseAuthenticationMethod(packet({ protocolVersion: 5 }))).not.toThrow()
 })

@@ -3,10 +3,19 @@ import type { ErrorCode } from '@muster/contracts'
 /** MQTT 5 reason codes of a DISCONNECT that Muster sends. [MQTT-3.14.2.1] */
 export const reasonCodes = {
   malformedPacket: 0x81,
+  protocolError: 0x82,
+  unsupportedVersion: 0x84,
   serverBusy: 0x89,
   serverShuttingDown: 0x8b,
+  badAuthenticationMethod: 0x8c,
   sessionTakenOver: 0x8e,
+  topicFilterInvalid: 0x8f,
+  topicNameInvalid: 0x90,
+  receiveMaximumExceeded: 0x93,
+  topicAliasInvalid: 0x94,
+  packetTooLarge: 0x95,
   administrativeAction: 0x98,
+  payloadFormatInvalid: 0x99,
 } as const
 
 /** CONNACK return codes of MQTT 3.1.1 and reason codes of MQTT 5; what is not here is "not authorised". */

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import { type CompiledPolicy, compilePolicy, Policy, renewalTopics, sessionKey } from '@muster/contracts'
 import type { Peer } from '../admission/peer.ts'
+import type { Opening } from '../mqtt/read-connect.ts'
 
 /** How a connection is ended, and when nothing of it is left. */
 export interface Transport {
@@ -28,6 +29,8 @@ export class Session {
   /** Its certificate has expired: it is here to renew it, and nothing of the connection is kept. */
   isLate = false
   transport: Transport
+  /** What the connection began with, once it has been admitted. */
+  opening: Opening | undefined
   /** Filters that were granted. */
   readonly filters = new Set<string>()
   /** When a packet last came, in milliseconds since the epoch. */
