@@ -11,7 +11,7 @@ import type { Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import { openMqtt } from './mqtt/aedes.ts'
 import { reasonCodes } from './mqtt/reason-codes.ts'
-import { SessionStore } from './mqtt/session-store.ts'
+import { openSessionStore, type SessionStore } from './mqtt/session-store.ts'
 import { openNodeLease } from './nodes.ts'
 import { createObserver } from './observer.ts'
 import { openPresence } from './presence.ts'
@@ -29,6 +29,10 @@ export interface BrokerSettings {
   metricsPort: number
   trustDomain: string
   limits: Limits
+  /** Where sessions are kept, for this node alone. */
+  sessionsPath: string
+  /** Whether what is acknowledged is on the disk, or only on its way there. */
+  sessionsSync: boolean
   /** For the connection that waits for notifications. */
   databaseUrl: string
   credentials: ServerCredentials
@@ -54,16 +58,19 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   await using opening = new AsyncDisposableStack()
   const onError = (error: unknown) => log.error({ err: error }, 'something in the background failed')
   let endpoint: Endpoint | undefined
+  let store: SessionStore | undefined
 
   const metrics = createMetrics({
     connections: () => sessions.list().length,
     certificateEnds: () => endpoint?.certificateEnds(),
+    kept: () => store?.counts,
   })
   const refusals = opening.use(openRefusalLog({ db, now, onError }))
   const presence = opening.use(await openPresence({ db, node, now, onError }))
   const observer = createObserver({ metrics, refusals, presence, log, now })
 
-  const store = new SessionStore(limits, observer)
+  const { sessionsPath: path, sessionsSync: sync } = settings
+  store = opening.use(await openSessionStore({ path, sync, limits, observer, now }))
   const sessions = createSessions(store)
   presence.watch(() => sessions.list().filter(({ socket }) => !socket.destroyed))
   const isReady = () => endpoint !== undefined && lease.isHeld()

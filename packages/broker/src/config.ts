@@ -18,6 +18,10 @@ export const BrokerEnvironment = z.object({
     .string()
     .regex(/^[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?$/, 'must be a domain name in lower case')
     .default('muster.local'),
+  MUSTER_SESSIONS_SYNC: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe('whether acknowledged means safe from a power cut too'),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
 export type BrokerConfig = Readonly<z.infer<typeof BrokerEnvironment>>

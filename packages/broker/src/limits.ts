@@ -16,6 +16,13 @@ export const defaultLimits = {
   sessionExpirySeconds: 7 * 86_400,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1_024 * 1_024,
+  /** Of queued messages, all together; beyond it they are read from disk when they are sent. */
+  queueMemoryBytes: 64 * 1_024 * 1_024,
+  /** Of each fleet. */
+  retainedMessages: 50_000,
+  retainedBytes: 64 * 1_024 * 1_024,
+  /** With less room on the disk nothing is added to sessions; acknowledgements, which free some, are still written. */
+  diskReserveBytes: 64 * 1_024 * 1_024,
   /** Between two renewals that a device asks for over MQTT. */
   renewalEveryMs: 5_000,
   /** For how long the answer to one is waited for. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { openDb } from '@muster/db'
 import { loadCredentials } from '@muster/device'
 import { pino } from 'pino'
@@ -38,6 +39,8 @@ async function main(): Promise<void> {
     trustDomain: config.MUSTER_TRUST_DOMAIN,
     limits: defaultLimits,
     databaseUrl,
+    sessionsPath: join(config.MUSTER_DATA, 'broker', node, 'sessions'),
+    sessionsSync: config.MUSTER_SESSIONS_SYNC === 'on',
     credentials: await loadCredentials(store),
     keepRenewed: (use: UseCredentials) => keepServerRenewed({ store, use, log }),
   }

@@ -2,7 +2,11 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-export function createMetrics(options: { connections(): number; certificateEnds(): Date | undefined }) {
+export function createMetrics(options: {
+  connections(): number
+  certificateEnds(): Date | undefined
+  kept(): Record<string, number> | undefined
+}) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
@@ -21,6 +25,15 @@ export function createMetrics(options: { connections(): number; certificateEnds(
     collect() {
       const ends = options.certificateEnds()
       if (ends) this.set((ends.getTime() - Date.now()) / 1_000)
+    },
+  })
+  new Gauge({
+    name: 'muster_broker_kept',
+    help: 'What is kept on disk: sessions, queued entries, messages that they share, retained messages and their bytes, wills',
+    labelNames: ['what'],
+    registers,
+    collect() {
+      for (const [what, count] of Object.entries(options.kept() ?? {})) this.set({ what }, count)
     },
   })
   return {
@@ -60,6 +73,12 @@ export function createMetrics(options: { connections(): number; certificateEnds(
       name: 'muster_broker_store_seconds',
       help: 'Time to commit a batch of telemetry',
       buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    }),
+    sessionSeconds: new Histogram({
+      name: 'muster_broker_session_write_seconds',
+      help: 'Time to write a batch of changes of sessions to disk',
+      buckets: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1, 5],
       registers,
     }),
     changeSeconds: new Histogram({

@@ -21,6 +21,7 @@ export interface Observer {
   batchStored(rows: number, seconds: number): void
   renewalAsked(session: Session): void
   renewalAnswered(session: Session): void
+  sessionsWritten(writes: number, seconds: number): void
   dropped(why: 'not-stored' | 'queue-full'): void
   failed(error: unknown): void
 }
@@ -68,6 +69,7 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
     },
     renewalAsked: () => metrics.renewals.inc({ step: 'asked' }),
     renewalAnswered: () => metrics.renewals.inc({ step: 'answered' }),
+    sessionsWritten: (_writes, seconds) => metrics.sessionSeconds.observe(seconds),
     dropped: (why) => metrics.dropped.inc({ why }),
     failed: (error) => log.error({ err: error }, 'something failed that never should'),
   }

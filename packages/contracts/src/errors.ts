@@ -9,6 +9,7 @@ export const errorCodes = [
   'forbidden',
   'rate-limited',
   'conflict',
+  'quota-exceeded',
   'unavailable',
   'internal',
   // enrolment

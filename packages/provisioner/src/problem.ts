@@ -19,6 +19,7 @@ export const problems: Readonly<Record<ErrorCode, { status: ContentfulStatusCode
   forbidden: { status: 403, title: 'This is not permitted' },
   'rate-limited': { status: 429, title: 'Too many refused requests' },
   conflict: { status: 409, title: 'The request is in conflict with what there is' },
+  'quota-exceeded': { status: 507, title: 'There is no room for it' },
   unavailable: { status: 503, title: 'The service is not available at the moment' },
   internal: { status: 500, title: 'An unexpected error' },
 

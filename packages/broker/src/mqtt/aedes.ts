@@ -4,11 +4,16 @@ import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
 import { grantFilter } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
+
+
 import { clientTransport, guardPackets, openClient } from './client.ts'
+
+
 import { coalesceWrites } from './coalesce-writes.ts'
 import type { ClientPacket } from './guard/packets.ts'
 import { readViolation } from './guard/violation.ts'
 import { createHooks, type HookOptions } from './hooks.ts'
+import { keepSessions } from './keep-sessions.ts'
 import type { SessionStore } from './session-store.ts'
 
 export interface MqttOptions extends HookOptions {
@@ -38,9 +43,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
     maxClientsIdLength: 128,
   })
   broker.on('error' as 'closed', observer.failed as () => void)
-  broker.on('clientDisconnect', (client) => {
-    if (client.clean) store.forgetReceived(client.id)
-  })
+  keepSessions(broker, store, observer.failed)
 
   return {
     serve(session) {

@@ -22,6 +22,7 @@ export const reasonCodes = {
 const connackCodes: Partial<Record<ErrorCode, readonly [v4: number, v5: number]>> = {
   'client-id-mismatch': [2, 0x85],
   unavailable: [3, 0x88],
+  'quota-exceeded': [3, 0x97],
   'request-too-large': [5, 0x95],
 }
 const notAuthorised = [5, 0x87] as const

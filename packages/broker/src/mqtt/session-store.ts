@@ -1,128 +1,240 @@
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import MemoryPersistence, { type StoredPacket } from 'aedes-persistence/asyncPersistence.js'
-import type { Limits } from '../limits.ts'
-import type { Observer } from '../observer.ts'
 import { maySubscribe } from '../sessions/grant-filter.ts'
 import type { SessionRemains } from '../sessions/sessions.ts'
 import { sessionOf } from './client.ts'
-import { OutgoingQueue } from './outgoing-queue.ts'
+import type { Subscription } from './store/kept-session.ts'
+import { Lives, type SessionOptions } from './store/lives.ts'
+import { type OpenedStore, openStore, type StoreOptions } from './store/open-store.ts'
+import { readBody, type StoredPacket } from './store/packet.ts'
+import { type PacketName, Queues, type Target } from './store/queues.ts'
+import { Received } from './store/received.ts'
+import { encodeBody, type FilterRecord, willRecordKey } from './store/records.ts'
+import { Retain } from './store/retain.ts'
+import type { State } from './store/state.ts'
 
 type Holder = { id: string }
+type Wanted = { topic: string } & FilterRecord
 
 /** What the store asks of aedes. */
-interface Timers {
-  clearSessionExpiry(key: string): void
+interface Publisher {
+  id: string
+  counter: number
   clearDelayedWill(key: string): void
 }
 
-/**
- * Sessions in memory, as aedes-persistence keeps them, with four differences: queues have a bound, refused filters are not
- * kept, of received QoS 2 messages only the packet ids are, and all of a session can be purged.
- */
-export class SessionStore extends MemoryPersistence implements SessionRemains {
-  readonly #limits: Limits
-  readonly #observer: Pick<Observer, 'dropped'>
-  readonly #outgoing = new Map<string, OutgoingQueue<StoredPacket>>()
-  readonly #received = new Map<string, Set<number>>()
-  #timers: Timers | undefined
+export async function openSessionStore(options: StoreOptions): Promise<SessionStore> {
+  return new SessionStore(await openStore(options), options)
+}
 
-  constructor(limits: Limits, observer: Pick<Observer, 'dropped'>) {
-    super()
-    this.#limits = limits
-    this.#observer = observer
+/**
+ * Sessions, their queues and wills, and retained messages: in memory what is needed to find them, and all of it on disk. It is
+ * aedes' persistence, and what a promise of it has resolved for survives the process.
+ */
+export class SessionStore implements SessionRemains, AsyncDisposable {
+  readonly #state: State
+  readonly #journal: OpenedStore['journal']
+  readonly #queues: Queues
+  readonly #lives: Lives
+  readonly #received: Received
+  readonly #retain: Retain
+  readonly #now: () => number
+  readonly #opened: AsyncDisposable
+  readonly #subscribing = new WeakMap<object, Promise<void>>()
+  #publisher: Publisher | undefined
+
+  constructor(opened: OpenedStore, { limits, observer, now }: Pick<StoreOptions, 'limits' | 'observer' | 'now'>) {
+    const { state, journal } = opened
+    this.#state = state
+    this.#journal = journal
+    this.#now = () => now().getTime()
+    const shared = { state, journal, limits, observer, now: this.#now }
+    this.#queues = new Queues(shared)
+    this.#lives = new Lives({ ...shared, queues: this.#queues })
+    this.#received = new Received(shared)
+    this.#retain = new Retain({ ...shared, onDropped: () => observer.dropped('not-stored') })
+    this.#opened = opened.keep(() => {
+      this.#lives.endExpired()
+      this.#retain.deleteExpired()
+    })
   }
 
   // aedes insists on an async function here.
-  override async setup(broker: Timers): Promise<void> {
-    this.#timers = broker
-    await super.setup(broker)
+  async setup(broker: Publisher): Promise<void> {
+    this.#publisher = broker
+    this.#queues.brokerId = broker.id
+    // Publications that are still in queues keep their numbers.
+    broker.counter = Math.max(broker.counter, this.#state.lastMessage)
   }
 
-  isReceived(key: string, messageId: number): boolean {
-    return this.#received.get(key)?.has(messageId) ?? false
+  get counts() {
+    const { sessions, queued, messages, retained, wills } = this.#state
+    const all = { sessions: sessions.size, queued, messages: messages.count, wills: wills.size }
+    return { ...all, retained: retained.count, retainedBytes: retained.bytes }
   }
 
-  /** The packet ids of a session that ends with its connection. */
-  forgetReceived(key: string): void {
-    this.#received.delete(key)
+  /** Answers whether there was a session to go on with; with `fresh` there is none. [MQTT-3.2.2-2] */
+  openSession(key: string, fresh: boolean, options?: SessionOptions): Promise<boolean> {
+    return this.#lives.open(key, fresh, options)
+  }
+
+  /** Its connection is gone. With 0 it ends now. */
+  async closeSession(key: string, expirySeconds: number): Promise<void> {
+    this.#received.forget(key)
+    await this.#lives.close(key, expirySeconds)
+  }
+
+  hasSession(key: string): boolean {
+    return this.#state.sessions.has(key)
   }
 
   async purge(key: string): Promise<void> {
-    this.#timers?.clearSessionExpiry(key)
-    await this.cleanSubscriptions({ id: key })
-    await this.dropWill(key)
+    this.#publisher?.clearDelayedWill(key)
+    await this.#lives.purge(key)
   }
 
   async dropWill(key: string): Promise<void> {
-    this.#timers?.clearDelayedWill(key)
-    await super.delWill({ id: key })
+    this.#publisher?.clearDelayedWill(key)
+    this.#lives.forgetWill(key)
+    await this.#journal.flush()
   }
 
-  /** aedes hands over all filters of a SUBSCRIBE as soon as one of them is allowed. */
-  override async addSubscriptions(client: Client, subscriptions: { topic: string; qos: number }[]): Promise<void> {
+  /** aedes hands over all filters of a SUBSCRIBE, once for each that is allowed. */
+  async addSubscriptions(client: Client, subscriptions: Wanted[]): Promise<void> {
+    const under = this.#subscribing.get(subscriptions)
+    if (under) return under
     const session = sessionOf(client)
     const allowed = subscriptions.filter(({ topic }) => maySubscribe(session, topic))
-    if (allowed.length > 0) await super.addSubscriptions(client, allowed)
+    if (allowed.length === 0) return
+    const stored = this.#lives.subscribe(client.id, allowed)
+    this.#subscribing.set(subscriptions, stored)
+    await stored
+  }
+
+  removeSubscriptions(client: Holder, filters: string[]): Promise<void> {
+    return this.#lives.unsubscribe(client.id, filters)
   }
 
   /** aedes calls it where a session begins anew or has ended. [MQTT-3.1.2-4] */
-  override async cleanSubscriptions(client: Holder): Promise<void> {
-    this.#outgoing.delete(client.id)
-    this.#received.delete(client.id)
-    await super.cleanSubscriptions(client)
+  async cleanSubscriptions(client: Holder): Promise<void> {
+    this.#received.forget(client.id)
+    await this.#lives.end(client.id)
   }
 
-  override async outgoingEnqueue(subscription: { clientId: string }, packet: StoredPacket): Promise<void> {
-    await this.outgoingEnqueueCombi([subscription], packet)
+  async subscriptionsByClient({ id }: Holder): Promise<Omit<Subscription, 'clientId'>[]> {
+    return (this.#state.sessions.get(id)?.subscriptions ?? []).map(({ clientId: _, ...subscription }) => subscription)
   }
 
-  override async outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: StoredPacket): Promise<void> {
-    if (subscriptions.length === 0) return
-    for (const { clientId } of subscriptions) {
-      let queue = this.#outgoing.get(clientId)
-      if (!queue) {
-        queue = new OutgoingQueue(this.#limits)
-        this.#outgoing.set(clientId, queue)
-      }
-      if (!queue.add(copyOf(packet))) this.#observer.dropped('queue-full')
-    }
+  async subscriptionsByTopic(topic: string): Promise<Subscription[]> {
+    return this.#state.subscriptions.match(topic)
   }
 
-  override async outgoingUpdate(client: Holder, packet: StoredPacket): Promise<void> {
-    this.#outgoing.get(client.id)?.update(packet)
+  hasSubscribers(topic: string): boolean {
+    return this.#state.subscriptions.matches(topic)
   }
 
-  override async outgoingClearMessageId(client: Holder, packet: StoredPacket): Promise<StoredPacket | undefined> {
-    const queue = this.#outgoing.get(client.id)
-    const removed = queue?.remove(packet)
-    if (queue?.packets.length === 0) this.#outgoing.delete(client.id)
-    return removed
+  /** As it is, for one session. */
+  outgoingEnqueue({ clientId }: Target, packet: StoredPacket): Promise<void> {
+    const given = packet.properties?.subscriptionIdentifier as number | number[] | undefined
+    const identifiers = given === undefined ? undefined : [given].flat()
+    return this.outgoingEnqueueCombi([{ clientId, rap: true, identifiers }], packet)
   }
 
-  override outgoingStream(client: Holder): Readable {
-    return Readable.from([...(this.#outgoing.get(client.id)?.packets ?? [])])
+  /** Resolves when it is in every queue, and whatever else the acknowledgement of the packet depends on is on disk too. */
+  async outgoingEnqueueCombi(targets: readonly Target[], packet: StoredPacket): Promise<void> {
+    const retained = this.#retain.takePending(packet)
+    const received = this.#received.take(packet)
+    if (targets.length === 0 && !received) return retained
+    const queued = this.#queues.enqueue(targets, packet, received?.receipt)
+    received?.stored(queued)
+    if (retained) await Promise.all([queued, retained])
+    else await queued
   }
 
-  override async incomingStorePacket(client: Holder, packet: StoredPacket): Promise<void> {
-    const received = this.#received.get(client.id) ?? new Set()
-    this.#received.set(client.id, received.add(packet.messageId ?? 0))
+  async outgoingUpdate({ id }: Holder, packet: PacketName): Promise<void> {
+    const session = this.#state.sessions.get(id)
+    if (session) await this.#queues.update(session, packet)
+  }
+
+  /** Without a packet id the message itself is meant: it was never sent. */
+  async outgoingClearMessageId({ id }: Holder, packet: PacketName): Promise<PacketName | undefined> {
+    const session = this.#state.sessions.get(id)
+    const entry = session && this.#queues.find(session, packet)
+    if (!entry) return undefined
+    this.#queues.remove(session, entry)
+    return { brokerCounter: entry.message.id, messageId: entry.packetId, qos: entry.qos }
+  }
+
+  outgoingStream({ id }: Holder): Readable {
+    const session = this.#state.sessions.get(id)
+    return Readable.from(session ? this.#queues.packets(session) : [], { highWaterMark: 1 })
+  }
+
+  /** What is queued after `cursor`, in order and ready to be sent. */
+  queued(key: string, cursor: number, count: number): (StoredPacket & { cursor: number })[] {
+    const session = this.#state.sessions.get(key)
+    return session ? this.#queues.packets(session, cursor).take(count).toArray() : []
+  }
+
+  /** To be called before a QoS 2 packet is published: its id is stored in one batch with what the publication queues. */
+  receiving(client: Holder, packet: Pick<StoredPacket, 'messageId' | 'properties'>): void {
+    this.#received.mark(client.id, packet)
+  }
+
+  isReceived(key: string, messageId: number): boolean {
+    return this.#received.has(key, messageId)
+  }
+
+  async incomingStorePacket(client: Holder, packet: PacketName): Promise<void> {
+    await this.#received.store(client.id, packet.messageId ?? 0)
   }
 
   // aedes asks only whether it is there: a rejection is its "no".
-  override async incomingGetPacket(client: Holder, packet: StoredPacket): Promise<StoredPacket> {
-    if (!this.isReceived(client.id, packet.messageId ?? 0)) throw new Error('no such packet')
+  async incomingGetPacket<Packet extends PacketName>(client: Holder, packet: Packet): Promise<Packet> {
+    if (!(await this.#received.find(client.id, packet.messageId ?? 0))) throw new Error('no such packet')
     return packet
   }
 
-  override async incomingDelPacket(client: Holder, packet: StoredPacket): Promise<void> {
-    this.#received.get(client.id)?.delete(packet.messageId ?? 0)
+  async incomingDelPacket(client: Holder, packet: PacketName): Promise<void> {
+    this.#received.delete(client.id, packet.messageId ?? 0)
   }
-}
 
-/** The parser's payload is a piece of a larger buffer, which would be kept with it. */
-function copyOf(packet: StoredPacket): StoredPacket {
-  const copy = new MemoryPersistence.Packet(packet)
-  if (Buffer.isBuffer(packet.payload)) copy.payload = Buffer.from(packet.payload)
-  return copy
+  async storeRetained(packet: StoredPacket): Promise<void> {
+    this.#retain.store(packet)
+  }
+
+  createRetainedStreamCombi(filters: string[]): Readable {
+    return Readable.from(this.#retainedPackets(filters), { highWaterMark: 16 })
+  }
+
+  async putWill(client: Client, packet: StoredPacket): Promise<void> {
+    const key = client.id
+    const will = { key, body: readBody(packet), holder: sessionOf(client)?.peer }
+    const record = willRecordKey(key)
+    await this.#journal.propose({
+      writes: [{ type: 'put', key: record, value: encodeBody(will.body, will.holder) }],
+      apply: () => this.#state.wills.set(key, will),
+      undo: () => [{ type: 'del', key: record }],
+    })
+  }
+
+  async delWill(client: Holder): Promise<void> {
+    this.#lives.forgetWill(client.id)
+  }
+
+  /** Of brokers that died: there are no others here. */
+  streamWill(): Readable {
+    return Readable.from([])
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#opened[Symbol.asyncDispose]()
+  }
+
+  async *#retainedPackets(filters: string[]) {
+    for await (const body of this.#state.retained.match(filters, this.#now)) {
+      const { properties, messageExpiry, ...rest } = body
+      yield { ...rest, cmd: 'publish', ...(properties && { properties }), ...(messageExpiry && { messageExpiry }) }
+    }
+  }
 }

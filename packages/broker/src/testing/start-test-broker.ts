@@ -1,4 +1,7 @@
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { platformFleet } from '@muster/contracts'
 import { type Db, openDb } from '@muster/db'
@@ -48,7 +51,9 @@ export async function startTestBroker({ limits = {}, urls = {} }: TestBrokerOpti
   await registry.addIssuers()
   const databaseUrl = testDb.as('muster_broker')
   const brokerDb = await openDb({ url: databaseUrl, role: 'muster_broker' })
+  const data = await mkdtemp(join(tmpdir(), 'muster-sessions-'))
   const settings = {
+    ...{ sessionsPath: join(data, node), sessionsSync: true },
     ...{ node, host: '127.0.0.1', mqttPort: 0, metricsPort: 0, trustDomain: ca.trustDomain, databaseUrl },
     limits: { ...defaultLimits, ...limits },
     credentials: await issueServerCredentials(ca),
@@ -95,13 +100,15 @@ export async function startTestBroker({ limits = {}, urls = {} }: TestBrokerOpti
       test.broker = await start()
     },
 
-    startNode: (name) => startBroker({ settings: { ...settings, node: name }, db: brokerDb, log, now }),
+    startNode: (name) =>
+      startBroker({ settings: { ...settings, node: name, sessionsPath: join(data, name) }, db: brokerDb, log, now }),
     useCredentials: (credentials) => useCredentials(credentials),
 
     async [Symbol.asyncDispose]() {
       await test.broker[Symbol.asyncDispose]()
       await brokerDb[Symbol.asyncDispose]()
       await testDb[Symbol.asyncDispose]()
+      await rm(data, { recursive: true, force: true })
     },
   }
   return test

@@ -1,0 +1,75 @@
+import { mkdir } from 'node:fs/promises'
+import { repeat } from '@muster/db'
+import type { Limits } from '../../limits.ts'
+import type { Observer } from '../../observer.ts'
+import { type Journal, openJournal } from './journal.ts'
+import { loadState } from './load.ts'
+import { openLevel } from './open-level.ts'
+import { aliveKey } from './records.ts'
+import { openRoom } from './room.ts'
+import type { State } from './state.ts'
+
+export interface StoreOptions {
+  path: string
+  /** Whether what is acknowledged is safe from a power cut too; from a crash of the process it always is. */
+  sync: boolean
+  limits: Limits
+  observer: Pick<Observer, 'dropped' | 'failed' | 'sessionsWritten'>
+  now(): Date
+}
+
+export interface OpenedStore {
+  state: State
+  journal: Journal
+  /** Runs `work` every second, and closes it all in the end. */
+  keep(work: () => void): AsyncDisposable
+}
+
+const tickMs = 1_000
+const aliveEveryMs = 30_000
+const compactAbove = 64 * 1_048_576
+
+/** @throws MusterError when it cannot be opened, with what to do about it */
+export async function openStore({ path, sync, limits, observer, now }: StoreOptions): Promise<OpenedStore> {
+  await using opening = new AsyncDisposableStack()
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  const onError = observer.failed
+  const room = opening.use(await openRoom({ path, reserveBytes: limits.diskReserveBytes, onError }))
+  const level = await openLevel(path)
+  opening.defer(() => level.close())
+  const { state, stale } = await loadState({ level, limits, now: now().getTime() })
+  const journal = opening.use(
+    openJournal({ level, room, sync, onBatch: observer.sessionsWritten, onFailed: observer.failed, onRecovered() {} }),
+  )
+  journal.note(...stale)
+
+  let aliveAt = 0
+  function noteAlive() {
+    if (now().getTime() - aliveAt < aliveEveryMs) return
+    aliveAt = now().getTime()
+    journal.note({ type: 'put', key: aliveKey, value: String(aliveAt) })
+  }
+
+  /** What was consumed gives its room back soon, and not only when as much again has been written. */
+  async function compact() {
+    if (state.messages.deletedBytes < compactAbove) return
+    state.messages.deletedBytes = 0
+    await level.compactRange('a', 'z')
+  }
+
+  const opened = opening.move()
+  return {
+    state,
+    journal,
+    keep(work) {
+      noteAlive()
+      const tick = async () => {
+        work()
+        noteAlive()
+        await compact()
+      }
+      opened.use(repeat(tick, { everyMs: tickMs, onError }))
+      return opened
+    },
+  }
+}
