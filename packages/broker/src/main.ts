@@ -6,6 +6,7 @@ import { pino } from 'pino'
 import { startBroker } from './broker.ts'
 import { loadConfig } from './config.ts'
 import { defaultLimits } from './limits.ts'
+import { repairSessions } from './mqtt/store/repair.ts'
 import { reportFailure } from './report-failure.ts'
 import { openServerStore } from './server-credentials.ts'
 import { keepServerRenewed, type UseCredentials } from './server-renewal.ts'
@@ -15,6 +16,11 @@ async function main(): Promise<void> {
   const config = loadConfig(process.env)
   if (process.argv.includes('--check-config')) return console.log('the configuration is good')
   const { MUSTER_NODE: node, MUSTER_DATABASE_URL: databaseUrl } = config
+  const sessionsPath = join(config.MUSTER_DATA, 'broker', node, 'sessions')
+  if (process.argv.includes('--repair-sessions')) {
+    const { kept, dropped } = await repairSessions(sessionsPath)
+    return console.log(`${sessionsPath}: ${kept} records kept, ${dropped} dropped`)
+  }
   const shutdown = watchShutdown()
   const log = pino({ level: config.MUSTER_LOG_LEVEL, base: { node }, timestamp: pino.stdTimeFunctions.isoTime })
 
@@ -39,7 +45,7 @@ async function main(): Promise<void> {
     trustDomain: config.MUSTER_TRUST_DOMAIN,
     limits: defaultLimits,
     databaseUrl,
-    sessionsPath: join(config.MUSTER_DATA, 'broker', node, 'sessions'),
+    sessionsPath,
     sessionsSync: config.MUSTER_SESSIONS_SYNC === 'on',
     credentials: await loadCredentials(store),
     keepRenewed: (use: UseCredentials) => keepServerRenewed({ store, use, log }),
