@@ -5,9 +5,7 @@ import type { Observer } from '../observer.ts'
 import { grantFilter } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
 
-
 import { clientTransport, guardPackets, openClient } from './client.ts'
-
 
 import { coalesceWrites } from './coalesce-writes.ts'
 import type { ClientPacket } from './guard/packets.ts'

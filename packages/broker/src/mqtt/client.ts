@@ -4,10 +4,8 @@ import type { Aedes, Client } from 'aedes'
 import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
 import type { Session, Transport } from '../sessions/session.ts'
 
-
 import type { ClientPacket } from './guard/packets.ts'
 import type { Opening } from './read-connect.ts'
-
 
 /** What is used of aedes' client beyond its types; the version is pinned for it. */
 interface Internals {

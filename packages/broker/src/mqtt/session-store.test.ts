@@ -19,7 +19,11 @@ async function open(limits: Partial<Limits> = {}) {
     path,
     sync: false,
     limits: { ...defaultLimits, ...limits },
-    observer: { dropped: (why) => dropped.push(why), failed: (error) => failures.push(error), sessionsWritten: (writes) => void (written += writes) },
+    observer: {
+      dropped: (why) => dropped.push(why),
+      failed: (error) => failures.push(error),
+      sessionsWritten: (writes) => void (written += writes),
+    },
     now: () => now,
   })
   await store.setup({ id: 'b', counter: 0, clearDelayedWill() {} })

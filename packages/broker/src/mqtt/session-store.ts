@@ -73,9 +73,10 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     return { ...all, retained: retained.count, retainedBytes: retained.bytes }
   }
 
-  /** Answers whether there was a session to go on with; with `fresh` there is none. [MQTT-3.2.2-2] */
-  openSession(key: string, fresh: boolean, options?: SessionOptions): Promise<boolean> {
-    return this.#lives.open(key, fresh, options)
+  /** Answers whether there was a session to go on with; with `fresh` there is none. `false`: nothing of a new one is kept. [MQTT-3.2.2-2] */
+  openSession(key: string, fresh: boolean, options: SessionOptions | boolean = true): Promise<boolean> {
+    const expiry = options === false ? { expirySeconds: 0 } : {}
+    return this.#lives.open(key, fresh, typeof options === 'boolean' ? expiry : options)
   }
 
   /** Its connection is gone. With 0 it ends now. */
