@@ -22,7 +22,9 @@ async function open(limits: Partial<Limits> = {}) {
     observer: {
       dropped: (why) => dropped.push(why),
       failed: (error) => failures.push(error),
-      sessionsWritten: (writes) => void (written += writes),
+      sessionsWritten(writes) {
+        written += writes
+      },
     },
     now: () => now,
   })
