@@ -1,8 +1,11 @@
+import type { Duplex } from 'node:stream'
 import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
 import { type Admission, judge } from './admission/judge.ts'
-import { type Peer, readPeer } from './admission/peer.ts'
+import { type Peer, readFingerprint, readPeer } from './admission/peer.ts'
 import type { Registry } from './admission/registry.ts'
+import type { AddressStanding } from './edge/address-standing.ts'
+import type { CertificatePenalties } from './edge/certificate-penalties.ts'
 import type { Limits } from './limits.ts'
 import { refuseAuthenticationMethod, requireClientId, requireWill } from './mqtt/connect-rules.ts'
 import type { ConnectPacket } from './mqtt/guard/packets.ts'
@@ -13,6 +16,16 @@ import { Session } from './sessions/session.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import { createTurnAway } from './turn-away.ts'
 
+/** A connection after its TLS handshake. */
+export interface Incoming {
+  /** MQTT's bytes: `tls` itself, or what a WebSocket carries over it. */
+  socket: Duplex
+  tls: TLSSocket
+  address: string
+  /** What counts as one address with it. */
+  group: string
+}
+
 export interface AcceptOptions {
   limits: Limits
   trustDomain: string
@@ -20,6 +33,8 @@ export interface AcceptOptions {
   isOnlyExpired(certificate: PeerCertificate): boolean
   registry: Registry
   sessions: Sessions
+  penalties: CertificatePenalties
+  standing: AddressStanding
   now(): Date
   /** False while this node cannot prove that it is part of the cluster. */
   mayAdmit(): boolean
@@ -30,8 +45,8 @@ export interface AcceptOptions {
 }
 
 /** Decides on one connection after its TLS handshake; see docs/revocation.md for why in this order. */
-export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Promise<void> {
-  const { limits, registry, sessions, now, observer } = options
+export function createAccept(options: AcceptOptions): (incoming: Incoming) => Promise<void> {
+  const { limits, registry, sessions, penalties, standing, now, observer } = options
   const turnAway = createTurnAway({ limits, observer })
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
@@ -68,8 +83,9 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
   const mayEnter = async ({ peer, key }: Session, { standing }: Admission) =>
     standing !== 'renewed' || registry.promote(peer.serial, key)
 
-  async function letIn(socket: TLSSocket, peer: Peer, address: string): Promise<void> {
+  async function letIn({ socket, address, group }: Incoming, peer: Peer): Promise<void> {
     let packet: ConnectPacket | undefined
+    const since = penalties.moment()
     try {
       // Step 2: the CONNECT, which also says in which words to refuse.
       const opening = await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
@@ -82,25 +98,36 @@ export function createAccept(options: AcceptOptions): (socket: TLSSocket) => Pro
       // Step 5: one session a device, the newest. Step 6: only now does aedes hear of it.
       if (!(await sessions.takeOver(session))) return
       session.opening = opening
+      standing.admitted(group)
+      socket.once('close', () => standing.left(group))
       observer.admitted(session)
       options.serve(session)
     } catch (error) {
       const refusal = asRefusal(error)
+      penalties.refused(peer.fingerprint, { refusal, named: peer.identity }, since)
+      standing.failed(group)
       observer.refused(refusal, peer.identity, address)
       answer(socket, refusal, packet?.protocolVersion)
     }
   }
 
-  return async function accept(socket) {
+  return async function accept(incoming) {
+    const { tls, address, group } = incoming
+    const fingerprint = readFingerprint(tls)
+    // Refused only just now: neither the registry is asked, nor a CONNECT waited for.
+    const remembered = fingerprint === undefined ? undefined : penalties.find(fingerprint)
+    if (remembered) {
+      standing.failed(group)
+      observer.refused(remembered.refusal, remembered.named, address)
+      return void tls.destroy()
+    }
     // Step 1: whose certificate it is.
-    const reading = readPeer(socket, options.trustDomain, options.isOnlyExpired)
-    const address = readAddress(socket)
-    return 'peer' in reading ? letIn(socket, reading.peer, address) : turnAway(socket, reading, address)
+    const reading = readPeer(tls, options.trustDomain, options.isOnlyExpired)
+    if ('peer' in reading) return letIn(incoming, reading.peer)
+    standing.failed(group)
+    if (fingerprint !== undefined) penalties.refused(fingerprint, reading, penalties.moment())
+    return turnAway(incoming, reading)
   }
-}
-
-export function readAddress(socket: { remoteAddress?: string | undefined }): string {
-  return (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '')
 }
 
 function asRefusal(error: unknown): MusterError {

@@ -5,6 +5,7 @@ import { createRegistry } from './admission/registry.ts'
 import { createActOnChanges } from './changes/act-on-changes.ts'
 import { openChanges } from './changes/changes.ts'
 import { recheckSessions } from './changes/recheck-sessions.ts'
+import { createEdge } from './edge/edge.ts'
 import { type Endpoint, openEndpoint } from './endpoint.ts'
 import { openHealth } from './health.ts'
 import type { Limits } from './limits.ts'
@@ -27,6 +28,10 @@ export interface BrokerSettings {
   host: string
   mqttPort: number
   metricsPort: number
+  /** Where MQTT is spoken over WebSocket, if anywhere. */
+  websocketPort?: number | undefined
+  /** Balancers that speak the PROXY protocol: addresses, and networks in CIDR notation. */
+  proxyFrom?: readonly string[]
   trustDomain: string
   limits: Limits
   /** Where sessions are kept, for this node alone. */
@@ -49,6 +54,7 @@ export interface BrokerDeps {
 
 export interface Broker extends AsyncDisposable {
   mqttPort: number
+  websocketPort: number | undefined
   metricsPort: number
 }
 
@@ -69,6 +75,7 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   const presence = opening.use(await openPresence({ db, node, now, onError }))
   const observer = createObserver({ metrics, refusals, presence, log, now })
 
+  const edge = createEdge({ limits, proxyFrom: settings.proxyFrom ?? [], observer, registry: metrics.registry })
   const { sessionsPath: path, sessionsSync: sync } = settings
   store = opening.use(await openSessionStore({ path, sync, limits, observer, now }))
   const sessions = createSessions(store)
@@ -82,12 +89,14 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
 
   const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: this node has lost the registry')
   const lease = opening.use(await openNodeLease({ db, node, leaseMs: limits.leaseMs, onLost, onError }))
-  const recheck = (one?: { key: string }) =>
-    recheckSessions({ registry, sessions, now, onRemoved: observer.removed, ...one })
+  const recheck = (one?: { key: string }) => {
+    edge.forgive(one?.key)
+    return recheckSessions({ registry, sessions, now, onRemoved: observer.removed, ...one })
+  }
   const changes = opening.use(
     await openChanges({
       url: settings.databaseUrl,
-      act: createActOnChanges({ db, node, sessions, now, onDone: observer.changed }),
+      act: createActOnChanges({ db, node, sessions, now, onDone: edge.forgivingAfter(observer.changed) }),
       recheck: () => recheck(),
       onError,
       pollMs: limits.pollMs,
@@ -102,15 +111,19 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
     isOnlyExpired: (certificate) => endpoint?.isOnlyExpired(certificate) ?? false,
     registry,
     sessions,
+    ...edge,
     now,
     mayAdmit: lease.isHeld,
     catchUp: changes.catchUp,
     serve: mqtt.serve,
     observer,
   })
-  endpoint = opening.use(await openEndpoint({ settings, db, now, accept, recheck: () => recheck(), observer, onError }))
+  endpoint = opening.use(
+    await openEndpoint({ settings, db, now, accept, edge, recheck: () => recheck(), observer, onError }),
+  )
 
-  const { port: mqttPort } = endpoint
+  const { ports } = endpoint
   const opened = opening.move()
-  return { mqttPort, metricsPort: health.port, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  const { mqtt: mqttPort, websocket: websocketPort } = ports
+  return { mqttPort, websocketPort, metricsPort: health.port, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

@@ -3,10 +3,17 @@ import { z } from 'zod'
 
 const secrets = ['MUSTER_DATABASE_URL', 'MUSTER_CLAIM'] as const
 
+const Network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
+const Networks = z
+  .string()
+  .transform((text) => text.split(',').map((part) => part.trim()))
+  .pipe(z.array(Network, 'must be addresses or networks like 10.0.0.0/8, with commas between them'))
+
 export const BrokerEnvironment = z.object({
   MUSTER_DATA: z.string().default('.muster'),
   MUSTER_HOST: Host.default('127.0.0.1'),
   MUSTER_MQTT_PORT: Port.default(8_883),
+  MUSTER_PROXY_FROM: Networks.default([]),
   MUSTER_BROKER_METRICS_PORT: Port.default(9_401),
   MUSTER_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://'),
   MUSTER_NODE: NodeName.default('broker-1'),

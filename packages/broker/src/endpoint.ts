@@ -1,14 +1,17 @@
 import { X509Certificate } from 'node:crypto'
-import type { PeerCertificate, TLSSocket } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
+import type { Incoming } from './accept.ts'
 import { isOnlyExpired } from './admission/only-expired.ts'
 import type { BrokerDeps } from './broker.ts'
+import type { Edge } from './edge/edge.ts'
 import { loadTrust, watchTrust } from './issuers.ts'
-import { listen } from './listener.ts'
+import { type Listener, listen } from './listener.ts'
 import type { Observer } from './observer.ts'
 import { openStapling } from './stapling.ts'
 
 export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now'> {
-  accept(socket: TLSSocket): Promise<void>
+  accept(incoming: Incoming): Promise<void>
+  edge: Edge
   recheck(): Promise<void>
   observer: Observer
   onError(error: unknown): void
@@ -16,13 +19,13 @@ export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'n
 
 /** The MQTT port, with whatever it trusts and presents at the moment. */
 export interface Endpoint extends AsyncDisposable {
-  port: number
+  ports: Listener['ports']
   certificateEnds(): Date
   isOnlyExpired(certificate: PeerCertificate): boolean
 }
 
 export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const { settings, db, now, accept, recheck, observer, onError } = options
+  const { settings, db, now, accept, edge, recheck, observer, onError } = options
   const { node, host, mqttPort, limits } = settings
   let { credentials } = settings
   const load = () => loadTrust(db, credentials.roots)
@@ -39,7 +42,10 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   stapling.use(credentials.certificate)
   const staple = stapling.responseFor
   const listener = opening.use(
-    await listen({ host, port: mqttPort, limits, credentials: material(), accept, staple, observer }),
+    await listen({
+      ...{ host, ports: { mqtt: mqttPort, websocket: settings.websocketPort }, limits },
+      ...{ credentials: material(), arrivals: edge.openArrivals, accept, staple, observer },
+    }),
   )
   // Loaded here, whoever asks: by the roots that are pinned now.
   const reload = async () => {
@@ -56,6 +62,7 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   const apply = async () => {
     await reload()
     renewal?.hurry()
+    edge.penalties.forgiveAll()
     await recheck()
   }
   const { databaseUrl: url } = settings
@@ -63,7 +70,7 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
 
   const opened = opening.move()
   return {
-    port: listener.port,
+    ports: listener.ports,
     certificateEnds: () => new Date(new X509Certificate(credentials.certificate).validTo),
     isOnlyExpired: (certificate) => isOnlyExpired(certificate, authorities, now()),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -1,8 +1,14 @@
 /** Bounds on what strangers and devices can make this process hold. */
 export const defaultLimits = {
-  /** TLS handshakes under way; beyond it the oldest is dropped, so that new ones always get their chance. */
+  /** Connections whose TLS handshake has not begun; beyond it the address with the most loses its oldest. */
+  arrivals: 8_000,
+  /** TLS handshakes under way; the others wait for their turn. */
   handshakes: 1_000,
+  /** From the accept to the end of the handshake, whatever comes in between. */
   handshakeMs: 10_000,
+  /** Addresses, and refused certificates, whose behaviour is remembered. */
+  rememberedAddresses: 50_000,
+  rememberedCertificates: 10_000,
   connectBytes: 64 * 1_024,
   connectMs: 10_000,
   /** Peers whose certificate is not ours, while they wait for their refusal. */

@@ -115,7 +115,8 @@ describe('connections that lead nowhere', () => {
     socket.write(first)
     return socket
   }
-  const closed = (socket: Socket) => socket.destroyed || once(socket, 'close')
+  const closed = (socket: Socket) =>
+    socket.destroyed || new Promise<void>((resolve) => socket.once('close', () => resolve()))
 
   test.each([
     ['MQTT without TLS', Buffer.from('101000044d5154540402003c000461626364', 'hex')],
@@ -128,7 +129,7 @@ describe('connections that lead nowhere', () => {
   })
 
   test('half-open handshakes are bounded in number: the oldest make room, and devices still get in', async () => {
-    await using other = await startTestBroker({ limits: { handshakes: 20, handshakeMs: 60_000 } })
+    await using other = await startTestBroker({ limits: { arrivals: 20, handshakeMs: 60_000 } })
     const port = other.broker.mqttPort
     const sockets = await Promise.all(Array.from({ length: 60 }, () => openTcp(Buffer.from('1603010200', 'hex'), port)))
     await vi.waitFor(() => expect(sockets.filter((socket) => socket.destroyed)).toHaveLength(40))

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
-import type { AddressInfo, Socket } from 'node:net'
-import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { createServer, type SecureContextOptions } from 'node:tls'
+import type { Incoming } from './accept.ts'
+import type { Arrival, Arrivals } from './edge/arrivals.ts'
 import type { Limits } from './limits.ts'
 import { listenOn } from './listen-on.ts'
 import type { Observer } from './observer.ts'
@@ -18,77 +20,108 @@ const ciphers = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
+/** Whoever offers the hybrid gets it: what is recorded today stays secret from the quantum computers of later. */
+const ecdhCurve = 'X25519MLKEM768:X25519:P-256:P-384'
+
 export interface ListenerOptions {
   host: string
-  port: number
+  ports: { mqtt: number; websocket?: number | undefined }
   limits: Limits
   /** Our key and certificate; `ca`: the root and the issuing CAs that client certificates are built on. */
   credentials: Required<Pick<SecureContextOptions, 'key' | 'cert' | 'ca'>>
-  accept(socket: TLSSocket): Promise<void>
+  arrivals(begin: (arrival: Arrival) => void): Arrivals
+  accept(incoming: Incoming): Promise<void>
   /** An OCSP response at hand for our certificate (DER), for clients that ask for one. */
   staple(certificate: Buffer): Buffer | null
   observer: Pick<Observer, 'handshakeFailed' | 'failed'>
 }
 
 export interface Listener extends AsyncDisposable {
-  port: number
-  /** New handshakes use these; tickets given out before no longer resume. */
+  ports: { mqtt: number; websocket: number | undefined }
+  /** New handshakes use these. */
   setCredentials(credentials: ListenerOptions['credentials']): void
 }
 
+/** TLS, behind `arrivals`: a raw connection is handed over here when its ClientHello has come and it is its turn. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, port, limits, credentials, accept, staple, observer } = options
-  const secure = { ciphers, minVersion: 'TLSv1.2', honorCipherOrder: true } as const
+  const { host, limits, credentials, accept, staple, observer } = options
+  const secure = { ciphers, ecdhCurve, minVersion: 'TLSv1.2', honorCipherOrder: true } as const
+  const servers: Server[] = []
   const sockets = new Set<Socket>()
-  const handshakes = new Map<string, Socket>()
+  const underWay = new Map<string, Arrival>()
 
-  const server = createServer({
+  const tls = createServer({
     ...credentials,
     ...secure,
     // The chain is judged by us, so that a refusal knows whose certificate it was.
     requestCert: true,
     rejectUnauthorized: false,
-    handshakeTimeout: limits.handshakeMs,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: 60_000,
+    // `arrivals` ends those that take too long, however they fill the time.
+    handshakeTimeout: 2 * limits.handshakeMs,
   })
-  server.on('connection', (socket: Socket) => {
-    const peer = peerOf(socket)
-    sockets.add(socket)
-    handshakes.set(peer, socket)
-    socket.on('error', () => {})
-    socket.once('close', () => {
-      sockets.delete(socket)
-      if (handshakes.get(peer) === socket) handshakes.delete(peer)
-    })
-    if (handshakes.size > limits.handshakes) handshakes.values().next().value?.destroy()
-  })
-  server.on('tlsClientError', (error, socket) => {
+  tls.on('tlsClientError', (error, socket) => {
     observer.handshakeFailed(error)
     socket.destroy()
   })
   // Answered at once: no handshake waits for it.
-  server.on('OCSPRequest', (certificate, _issuer, callback) => callback(null, staple(certificate) as Buffer))
-  server.on('secureConnection', (socket) => {
-    handshakes.delete(peerOf(socket))
-    socket.on('error', () => {})
-    accept(socket).catch((error: unknown) => {
+  tls.on('OCSPRequest', (certificate, _issuer, callback) => callback(null, staple(certificate) as Buffer))
+  tls.on('secureConnection', (socket) => {
+    const peer = peerOf(socket)
+    const arrival = underWay.get(peer)
+    if (!arrival) return void socket.destroy()
+    underWay.delete(peer)
+    arrivals.secured(arrival)
+    socket.on('error', ignore)
+    const { address, group } = arrival
+    accept({ socket, tls: socket, address, group }).catch((error: unknown) => {
       observer.failed(error)
       socket.destroy()
     })
   })
-  await listenOn(server, host, port, 'MUSTER_MQTT_PORT')
 
+  await using opening = new AsyncDisposableStack()
+  const arrivals = opening.use(
+    options.arrivals((arrival) => {
+      const { socket } = arrival
+      const peer = peerOf(socket)
+      underWay.set(peer, arrival)
+      socket.once('close', () => {
+        if (underWay.get(peer) === arrival) underWay.delete(peer)
+      })
+      tls.emit('connection', socket)
+    }),
+  )
+
+  async function open(port: number, setting: string, protocol: Arrival['protocol']): Promise<number> {
+    const server = createTcpServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      arrivals.enter(socket, protocol)
+    })
+    await listenOn(server, host, port, setting)
+    servers.push(server)
+    return (server.address() as AddressInfo).port
+  }
+  // New connections are no longer taken, then those there are end.
+  opening.defer(async () => {
+    const closed = servers.map((server) => once(server, 'close'))
+    for (const server of servers) server.close()
+    for (const socket of sockets) socket.destroy()
+    await Promise.all(closed)
+  })
+  const { websocket } = options.ports
+  const ports = {
+    mqtt: await open(options.ports.mqtt, 'MUSTER_MQTT_PORT', 'mqtt'),
+    websocket: websocket === undefined ? undefined : await open(websocket, 'MUSTER_WS_PORT', 'websocket'),
+  }
+
+  const opened = opening.move()
   return {
-    port: (server.address() as AddressInfo).port,
-    setCredentials: (changed) => server.setSecureContext({ ...changed, ...secure }),
-    async [Symbol.asyncDispose]() {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-      await once(server, 'close')
-    },
+    ports,
+    setCredentials: (changed) => tls.setSecureContext({ ...changed, ...secure }),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
+const ignore = () => {}
 const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`

@@ -41,6 +41,7 @@ async function main(): Promise<void> {
     node,
     host: config.MUSTER_HOST,
     mqttPort: config.MUSTER_MQTT_PORT,
+    proxyFrom: config.MUSTER_PROXY_FROM,
     metricsPort: config.MUSTER_BROKER_METRICS_PORT,
     trustDomain: config.MUSTER_TRUST_DOMAIN,
     limits: defaultLimits,

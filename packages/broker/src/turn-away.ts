@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls'
+import type { Incoming } from './accept.ts'
 import type { PeerRefusal } from './admission/peer.ts'
 import type { Limits } from './limits.ts'
 import { readConnect } from './mqtt/read-connect.ts'
@@ -9,7 +9,7 @@ import type { Observer } from './observer.ts'
 export function createTurnAway({ limits, observer }: { limits: Limits; observer: Pick<Observer, 'refused'> }) {
   let strangers = 0
 
-  return async function turnAway(socket: TLSSocket, { refusal, named }: PeerRefusal, address: string): Promise<void> {
+  return async function turnAway({ socket, address }: Incoming, { refusal, named }: PeerRefusal): Promise<void> {
     observer.refused(refusal, named, address)
     if (strangers >= limits.strangers) return void socket.destroy()
     strangers += 1

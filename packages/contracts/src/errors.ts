@@ -45,6 +45,8 @@ export const errorCodes = [
   'proof-invalid',
   'csr-subject-mismatch',
   // admission
+  'tls-required',
+  'proxy-header',
   'certificate-missing',
   'certificate-untrusted',
   'certificate-subject',

@@ -54,6 +54,8 @@ export const problems: Readonly<Record<ErrorCode, { status: ContentfulStatusCode
   'csr-subject-mismatch': { status: 400, title: 'The request asks for another subject' },
   'transition-not-allowed': { status: 409, title: 'The device is not in a state for this' },
 
+  'tls-required': { status: 400, title: 'TLS is needed' },
+  'proxy-header': { status: 400, title: 'The PROXY header is not in order' },
   'certificate-missing': { status: 401, title: 'A client certificate is needed' },
   'certificate-untrusted': { status: 403, title: 'The certificate is not trusted' },
   'certificate-subject': { status: 403, title: 'The certificate names nobody' },

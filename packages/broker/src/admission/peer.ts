@@ -67,6 +67,11 @@ export function readPeer(
   }
 }
 
+/** SHA-256 of the certificate at the other end, lower-case hex. */
+export function readFingerprint(socket: Pick<TLSSocket, 'getPeerX509Certificate'>): string | undefined {
+  return socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase()
+}
+
 function readIdentity(certificate: PeerCertificate, trustDomain: string): Identity {
   const { subject, subjectaltname } = certificate
   const identity = parsePeerIdentity({ subject: { ...subject }, subjectaltname })

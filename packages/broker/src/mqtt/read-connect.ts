@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
 import { Decoder } from './guard/decoder.ts'
 import type { ConnectPacket } from './guard/packets.ts'
 
@@ -13,7 +13,7 @@ export interface Opening {
  * @throws Violation
  */
 export function readConnect(
-  socket: TLSSocket,
+  socket: Duplex,
   { maxBytes, timeoutMs }: { maxBytes: number; timeoutMs: number },
 ): Promise<Opening | undefined> {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { MusterError } from '@muster/contracts'
 import { generate } from 'mqtt-packet'
 import { Violation } from './guard/violation.ts'
@@ -19,7 +19,7 @@ export function encodeRefusal(refusal: MusterError, protocolVersion: number): Bu
  * Answers a CONNECT with a refusal and closes. Who breaks the protocol is answered in it only where it can be said what
  * was wrong: MQTT 5, once its CONNECT has been recognised. [MQTT-4.13.1-1] [MQTT-3.1.4-1]
  */
-export function answer(socket: Socket, refusal: MusterError, protocolVersion: number | undefined): void {
+export function answer(socket: Duplex, refusal: MusterError, protocolVersion: number | undefined): void {
   const violation = refusal instanceof Violation ? refusal : undefined
   const version = protocolVersion ?? violation?.protocolVersion
   if (version === undefined || (violation && version === 4)) return void socket.destroy()

@@ -1,4 +1,4 @@
-import type { TLSSocket } from 'node:tls'
+import type { Duplex } from 'node:stream'
 import { type CompiledPolicy, compilePolicy, Policy, renewalTopics, sessionKey } from '@muster/contracts'
 import type { Peer } from '../admission/peer.ts'
 import type { Opening } from '../mqtt/read-connect.ts'
@@ -18,7 +18,7 @@ const nothing = compilePolicy(Policy.parse({ name: 'nothing', allow: [], limits:
 export class Session {
   readonly key: string
   readonly peer: Peer
-  readonly socket: TLSSocket
+  readonly socket: Duplex
   readonly renewalTopics: { request: string; response: string }
   /** The remote address without its port. */
   readonly address: string
@@ -38,7 +38,7 @@ export class Session {
   /** The client id to tell a client that gave none. */
   assignedClientId: string | undefined
 
-  constructor(peer: Peer, socket: TLSSocket, address: string) {
+  constructor(peer: Peer, socket: Duplex, address: string) {
     this.key = sessionKey(peer.identity)
     this.peer = peer
     this.renewalTopics = renewalTopics(peer.identity)

@@ -38,11 +38,17 @@ const node = 'broker-1'
 
 export interface TestBrokerOptions {
   limits?: Partial<Limits>
+  proxyFrom?: string[]
+  websocketPort?: number
   /** In the certificates of its CA. */
   urls?: NonNullable<TestCa['issuer']['urls']>
 }
 
-export async function startTestBroker({ limits = {}, urls = {} }: TestBrokerOptions = {}): Promise<TestBroker> {
+export async function startTestBroker({
+  limits = {},
+  urls = {},
+  ...options
+}: TestBrokerOptions = {}): Promise<TestBroker> {
   const testDb = await openTestDb()
   const { db } = testDb
   const ca = await createTestCa()
@@ -55,6 +61,7 @@ export async function startTestBroker({ limits = {}, urls = {} }: TestBrokerOpti
   const settings = {
     ...{ sessionsPath: join(data, node), sessionsSync: true },
     ...{ node, host: '127.0.0.1', mqttPort: 0, metricsPort: 0, trustDomain: ca.trustDomain, databaseUrl },
+    ...options,
     limits: { ...defaultLimits, ...limits },
     credentials: await issueServerCredentials(ca),
   }

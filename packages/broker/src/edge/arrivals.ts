@@ -1,0 +1,211 @@
+import type { Socket } from 'node:net'
+import { MusterError } from '@muster/contracts'
+import type { Limits } from '../limits.ts'
+import { addressGroup, readAddress } from './address.ts'
+import type { AddressStanding } from './address-standing.ts'
+import { Crowd } from './crowd.ts'
+import { judgeStart } from './first-bytes.ts'
+import { TurnQueue } from './turn-queue.ts'
+
+/** A connection from its accept to the end of its TLS handshake. */
+export interface Arrival {
+  readonly socket: Socket
+  readonly protocol: 'mqtt' | 'websocket'
+  /** It speaks for others, in a PROXY header. */
+  readonly isBalancer: boolean
+  /** Whoever is behind a balancer that we believe, once that has said so. */
+  address: string
+  group: string
+  stage: 'starting' | 'waiting' | 'handshake' | 'over'
+  /** What has come so far. */
+  held: Buffer | undefined
+  beganAt: number
+  readonly endsAt: number
+}
+
+/** Why a connection went no further, before anything was known of its certificate. */
+export type DropReason = (typeof dropReasons)[number]
+export const dropReasons = [
+  'address-shut',
+  'crowded-out',
+  'too-slow',
+  'closed-early',
+  'handshake-failed',
+  'not-tls',
+] as const
+/** Those that are held against the address: somebody else's, or worth nothing, are not. */
+const counted: readonly DropReason[] = ['too-slow', 'handshake-failed', 'not-tls']
+
+export interface ArrivalsOptions {
+  limits: Limits
+  standing: AddressStanding
+  /** Whose PROXY header counts, and must come. */
+  balancers: { has(address: string): boolean }
+  /** The TLS handshake may begin. */
+  begin(arrival: Arrival): void
+  dropped(why: DropReason): void
+  refused(refusal: MusterError, address: string): void
+}
+
+export interface Arrivals extends Disposable {
+  enter(socket: Socket, protocol: Arrival['protocol']): void
+  secured(arrival: Arrival): void
+  counts(): { starting: number; waiting: number; handshakes: number; perTurn: number }
+}
+
+/** Handshakes that one turn of the event loop begins: as many as leave the turn short. */
+const turns = { most: 16, shortMs: 10, longMs: 40 }
+/** Longer than a round trip to anywhere: a handshake that takes it may be dropped when others wait. */
+const stalledMs = 2_000
+const ignore = () => {}
+
+/**
+ * What stands before TLS. A connection costs next to nothing until its ClientHello is there; then it waits for its turn,
+ * so that a storm of handshakes delays handshakes and nobody else.
+ */
+export function createArrivals(options: ArrivalsOptions): Arrivals {
+  const { limits, standing, balancers, begin } = options
+  const early = new Crowd<Arrival>()
+  const underWay = new Crowd<Arrival>()
+  const queue = new TurnQueue<Arrival>(3)
+  /** In the order of their ends. */
+  const unfinished = new Set<Arrival>()
+  let perTurn = turns.most
+  let begun = 0
+  let turnEndsAt: NodeJS.Immediate | undefined
+  let turnBeganAt = 0
+
+  function forget(arrival: Arrival) {
+    if (arrival.stage === 'waiting') queue.delete(arrival)
+    arrival.stage = 'over'
+    unfinished.delete(arrival)
+    early.delete(arrival)
+    arrival.held = undefined
+    if (underWay.delete(arrival) && queue.size > 0) endTurn()
+  }
+
+  function drop(arrival: Arrival, why: DropReason) {
+    forget(arrival)
+    options.dropped(why)
+    if (counted.includes(why)) standing.failed(arrival.group)
+    // A reset leaves nothing behind in the kernel either.
+    if (!arrival.socket.destroyed) arrival.socket.resetAndDestroy()
+  }
+
+  function read(arrival: Arrival) {
+    const { socket } = arrival
+    const chunk: Buffer | null = socket.read()
+    if (!chunk) return
+    const bytes = arrival.held ? Buffer.concat([arrival.held, chunk]) : chunk
+    arrival.held = bytes
+    try {
+      const start = judgeStart(bytes, arrival)
+      if (!start) return
+      arrival.held = undefined
+      socket.removeAllListeners('readable')
+      socket.unshift(start.skip > 0 ? bytes.subarray(start.skip) : bytes)
+      if (start.address) standFor(arrival, start.address)
+      if (standing.isShut(arrival.group)) drop(arrival, 'address-shut')
+      else wait(arrival)
+    } catch (error) {
+      if (!(error instanceof MusterError)) throw error
+      options.refused(error, arrival.address)
+      drop(arrival, 'not-tls')
+    }
+  }
+
+  function standFor(arrival: Arrival, address: string) {
+    early.delete(arrival)
+    arrival.address = address
+    arrival.group = addressGroup(address)
+    early.add(arrival)
+  }
+
+  function wait(arrival: Arrival) {
+    arrival.stage = 'waiting'
+    queue.push(arrival, standing.rank(arrival.group))
+    advance()
+  }
+
+  function advance() {
+    while (begun < perTurn && queue.size > 0) {
+      if (underWay.size >= limits.handshakes && !makeRoom()) break
+      const arrival = queue.take()
+      if (!arrival) break
+      early.delete(arrival)
+      underWay.add(arrival)
+      arrival.stage = 'handshake'
+      arrival.beganAt = performance.now()
+      begun += 1
+      begin(arrival)
+    }
+    if (begun > 0) endTurn()
+  }
+
+  /** A handshake that its client lets hang must not keep others from theirs. */
+  function makeRoom(): boolean {
+    const greediest = underWay.greediest()
+    if (!greediest || performance.now() - greediest.beganAt < stalledMs) return false
+    drop(greediest, 'crowded-out')
+    return true
+  }
+
+  function endTurn() {
+    turnBeganAt ||= performance.now()
+    turnEndsAt ??= setImmediate(() => {
+      const tookMs = performance.now() - turnBeganAt
+      if (tookMs > turns.longMs) perTurn = Math.max(1, perTurn >> 1)
+      else if (tookMs < turns.shortMs) perTurn = Math.min(turns.most, perTurn + 1)
+      turnEndsAt = undefined
+      turnBeganAt = 0
+      begun = 0
+      advance()
+    })
+  }
+
+  function sweep() {
+    const at = performance.now()
+    for (const arrival of unfinished) {
+      if (arrival.endsAt > at) break
+      drop(arrival, 'too-slow')
+    }
+    advance()
+  }
+  const sweeping = setInterval(sweep, Math.min(500, limits.handshakeMs / 4)).unref()
+
+  return {
+    enter(socket, protocol) {
+      socket.on('error', ignore)
+      const address = readAddress(socket)
+      const group = addressGroup(address)
+      const endsAt = performance.now() + limits.handshakeMs
+      const isBalancer = balancers.has(address)
+      const begins = { stage: 'starting', held: undefined, beganAt: 0, endsAt } as const
+      const arrival: Arrival = { socket, protocol, isBalancer, address, group, ...begins }
+      if (!isBalancer && standing.isShut(group)) return drop(arrival, 'address-shut')
+      early.add(arrival)
+      unfinished.add(arrival)
+      socket.on('readable', () => read(arrival))
+      socket.once('close', () => {
+        const silent = arrival.stage === 'starting' && !arrival.held
+        if (arrival.stage !== 'over') drop(arrival, silent ? 'closed-early' : 'handshake-failed')
+      })
+      const greediest = early.size > limits.arrivals ? early.greediest() : undefined
+      if (greediest) drop(greediest, 'crowded-out')
+    },
+
+    secured: forget,
+
+    counts: () => ({
+      starting: early.size - queue.size,
+      waiting: queue.size,
+      handshakes: underWay.size,
+      perTurn,
+    }),
+
+    [Symbol.dispose]() {
+      clearInterval(sweeping)
+      clearImmediate(turnEndsAt)
+    },
+  }
+}
