@@ -99,13 +99,14 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
       if (!(await sessions.takeOver(session))) return
       session.opening = opening
       standing.admitted(group)
+      penalties.admitted(peer.fingerprint)
       socket.once('close', () => standing.left(group))
       observer.admitted(session)
       options.serve(session)
     } catch (error) {
       const refusal = asRefusal(error)
       penalties.refused(peer.fingerprint, { refusal, named: peer.identity }, since)
-      standing.failed(group)
+      standing.refused(group)
       observer.refused(refusal, peer.identity, address)
       answer(socket, refusal, packet?.protocolVersion)
     }
@@ -117,15 +118,18 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
     // Refused only just now: neither the registry is asked, nor a CONNECT waited for.
     const remembered = fingerprint === undefined ? undefined : penalties.find(fingerprint)
     if (remembered) {
-      standing.failed(group)
+      standing.refused(group)
       observer.refused(remembered.refusal, remembered.named, address)
       return void tls.destroy()
     }
     // Step 1: whose certificate it is.
     const reading = readPeer(tls, options.trustDomain, options.isOnlyExpired)
     if ('peer' in reading) return letIn(incoming, reading.peer)
-    standing.failed(group)
-    if (fingerprint !== undefined) penalties.refused(fingerprint, reading, penalties.moment())
+    if (fingerprint === undefined) standing.failed(group)
+    else {
+      standing.refused(group)
+      penalties.refused(fingerprint, reading, penalties.moment())
+    }
     return turnAway(incoming, reading)
   }
 }

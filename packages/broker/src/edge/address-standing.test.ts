@@ -25,11 +25,11 @@ describe('an address', () => {
     expect(standing.rank('a')).toBe(1)
   })
 
-  test('that brings nothing good is put last, then shut, with one try a second, until it has been quiet', () => {
+  test('that brings nothing good is put last, then shut, with few tries, until it has been quiet', () => {
     const { standing, times, pass } = setUp()
     times(6, () => standing.failed('a'))
     expect([standing.rank('a'), standing.isShut('a')]).toEqual([2, false])
-    times(30, () => standing.failed('a'))
+    times(100, () => standing.failed('a'))
     expect([standing.isShut('a'), standing.isShut('a'), standing.isShut('b')]).toEqual([false, true, false])
     expect(standing.shutCount()).toBe(1)
     pass(1_000)
@@ -48,6 +48,17 @@ describe('an address', () => {
     expect([standing.isShut('nat'), standing.isShut('nat')]).toEqual([false, true])
   })
 
+  test('with a revoked device that tries every second is not even put last', () => {
+    const { standing, times, pass } = setUp()
+    times(600, () => {
+      standing.refused('home')
+      pass(1_000)
+    })
+    expect([standing.rank('home'), standing.isShut('home')]).toEqual([1, false])
+    times(2_000, () => standing.refused('home'))
+    expect([standing.isShut('home'), standing.isShut('home')]).toEqual([false, true])
+  })
+
   test('whose devices come and go is not shut for a tenth of them failing', () => {
     const { standing, times } = setUp()
     times(40, () => {
@@ -61,7 +72,7 @@ describe('an address', () => {
   test('is one of a bounded number, and those with devices here are the last to be forgotten', () => {
     const { standing, times } = setUp(3)
     standing.admitted('kept')
-    for (const group of ['a', 'b', 'c']) times(40, () => standing.failed(group))
+    for (const group of ['a', 'b', 'c']) times(120, () => standing.failed(group))
     expect(standing.rank('kept')).toBe(0)
     expect(['a', 'b', 'c'].map((group) => standing.rank(group))).toEqual([1, 2, 2])
   })

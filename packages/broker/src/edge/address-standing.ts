@@ -2,13 +2,15 @@
 export interface AddressStanding {
   /** 0: has devices here, or had lately; 1: nothing is known; 2: little good has come of it. */
   rank(group: string): 0 | 1 | 2
-  /** Nothing good comes from there: to be dropped unread. Says no once a second, to see whether that has changed. */
+  /** Nothing good comes from there: to be dropped unread. Says no ten times a second: an honest device may be among them. */
   isShut(group: string): boolean
   admitted(group: string): void
   /** An admitted connection has ended. */
   left(group: string): void
-  /** A handshake that led to nobody, or to somebody who was refused. */
+  /** A handshake that led to nobody. */
   failed(group: string): void
+  /** Something that cost little, or is held against a certificate first. */
+  refused(group: string): void
   shutCount(): number
 }
 
@@ -22,8 +24,9 @@ interface Standing {
 }
 
 const halfLifeMs = 30_000
-const probeEveryMs = 1_000
-const shutAbove = 30
+const probeEveryMs = 100
+const shutAbove = 100
+const refusalCounts = 0.1
 
 export function createAddressStanding({ maxAddresses, now }: { maxAddresses: number; now(): number }): AddressStanding {
   const standings = new Map<string, Standing>()
@@ -88,6 +91,10 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
 
     failed(group) {
       touch(group).failed += 1
+    },
+
+    refused(group) {
+      touch(group).failed += refusalCounts
     },
 
     shutCount: () => [...standings.values()].filter((standing) => isBad(standing)).length,

@@ -34,7 +34,7 @@ export const dropReasons = [
   'not-tls',
 ] as const
 /** Those that are held against the address: somebody else's, or worth nothing, are not. */
-const counted: readonly DropReason[] = ['too-slow', 'handshake-failed', 'not-tls']
+const counted: readonly DropReason[] = ['too-slow', 'handshake-failed']
 
 export interface ArrivalsOptions {
   limits: Limits
@@ -87,7 +87,8 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   function drop(arrival: Arrival, why: DropReason) {
     forget(arrival)
     options.dropped(why)
-    if (counted.includes(why)) standing.failed(arrival.group)
+    if (why === 'not-tls') standing.refused(arrival.group)
+    else if (counted.includes(why)) standing.failed(arrival.group)
     // A reset leaves nothing behind in the kernel either.
     if (!arrival.socket.destroyed) arrival.socket.resetAndDestroy()
   }

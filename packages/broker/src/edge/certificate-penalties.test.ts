@@ -43,7 +43,7 @@ describe('a refused certificate', () => {
   test('is not held against for what the node or the CONNECT lacked', () => {
     const { penalties, strike } = setUp()
     strike('a', 50, 'unavailable')
-    strike('b', 11, 'client-id-mismatch')
+    strike('b', 29, 'client-id-mismatch')
     expect([penalties.find('a'), penalties.find('b')]).toEqual([undefined, undefined])
     strike('b', 1, 'client-id-mismatch')
     expect(penalties.find('b')).toBeDefined()

@@ -6,6 +6,7 @@ export interface CertificatePenalties {
   find(certificate: string): Remembered | undefined
   /** `since`: the value of `moment()` before the refusal was decided. */
   refused(certificate: string, refused: Remembered, since: number): void
+  admitted(certificate: string): void
   moment(): number
   /** Something has changed for a device (`<fleet>/<device>`): its next connection is judged anew. */
   forgive(key: string): void
@@ -26,7 +27,7 @@ interface Penalty extends Remembered {
 
 const freeStrikes = 3
 /** The certificate is good, and what was asked for with it is not: a person may be trying things out. */
-const freeStrikesOfConnects = 12
+const freeStrikesOfConnects = 30
 const ofConnects: readonly ErrorCode[] = ['client-id-mismatch', 'will-denied', 'packet-malformed']
 const firstMs = 1_000
 const longestMs = 60_000
@@ -66,6 +67,10 @@ export function createCertificatePenalties(options: { maxCertificates: number; n
       penalties.set(certificate, { refusal, named, strikes, until: now() + forMs, forgetAt: now() + forMs + forgetMs })
       const [longest] = penalties.size > maxCertificates ? penalties.keys() : []
       if (longest !== undefined) penalties.delete(longest)
+    },
+
+    admitted(certificate) {
+      penalties.delete(certificate)
     },
 
     forgive(key) {
