@@ -3,7 +3,7 @@ import type { PeerCertificate, TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
 import { type Admission, judge } from './admission/judge.ts'
 import { type Peer, readFingerprint, readPeer } from './admission/peer.ts'
-import type { Registry } from './admission/registry.ts'
+import type { VouchingRegistry } from './admission/vouch.ts'
 import type { AddressStanding } from './edge/address-standing.ts'
 import type { CertificatePenalties } from './edge/certificate-penalties.ts'
 import type { Limits } from './limits.ts'
@@ -31,7 +31,7 @@ export interface AcceptOptions {
   trustDomain: string
   /** About a certificate of whose chain OpenSSL says that it has expired. */
   isOnlyExpired(certificate: PeerCertificate): boolean
-  registry: Registry
+  registry: VouchingRegistry
   sessions: Sessions
   penalties: CertificatePenalties
   standing: AddressStanding
@@ -52,7 +52,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
   async function admit(session: Session, packet: ConnectPacket): Promise<void> {
     for (let attempt = 0; attempt < 3; attempt++) {
-      if (!options.mayAdmit()) throw new MusterError('unavailable', 'this node has lost the registry')
+      if (!options.mayAdmit()) throw new MusterError('unavailable', 'the registry is away for too long')
       // Step 3: in the table first, so that a change committed after the look-up finds the connection.
       sessions.arrive(session)
       try {
@@ -65,6 +65,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
           if (!session.isLate) requireWill(packet, admission.policy)
           if (await mayEnter(session, admission)) {
             session.policy = admission.policy
+            if (row && admission.standing !== 'late') registry.admitted(row)
             return
           }
         }

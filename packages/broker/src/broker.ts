@@ -1,10 +1,16 @@
-import type { Db } from '@muster/db'
+import { type Db, isDatabaseUnavailable } from '@muster/db'
 import type { Logger } from 'pino'
 import { createAccept } from './accept.ts'
+import { keepRefreshed } from './admission/keep-refreshed.ts'
 import { createRegistry } from './admission/registry.ts'
+import type { Snapshot } from './admission/snapshot.ts'
+import { vouchFor } from './admission/vouch.ts'
 import { createActOnChanges } from './changes/act-on-changes.ts'
 import { openChanges } from './changes/changes.ts'
 import { recheckSessions } from './changes/recheck-sessions.ts'
+import type { Clock } from './contact/clock.ts'
+import { openContact } from './contact/contact.ts'
+import { openLease } from './contact/lease.ts'
 import { createEdge } from './edge/edge.ts'
 import { type Endpoint, openEndpoint } from './endpoint.ts'
 import { openHealth } from './health.ts'
@@ -13,7 +19,6 @@ import { createMetrics } from './metrics.ts'
 import { openMqtt } from './mqtt/aedes.ts'
 import { reasonCodes } from './mqtt/reason-codes.ts'
 import { openSessionStore, type SessionStore } from './mqtt/session-store.ts'
-import { openNodeLease } from './nodes.ts'
 import { createObserver } from './observer.ts'
 import { openPresence } from './presence.ts'
 import { openRefusalLog } from './refusal-log.ts'
@@ -50,6 +55,10 @@ export interface BrokerDeps {
   db: Db
   log: Logger
   now(): Date
+  /** What freshness is measured by. */
+  clock: Clock
+  /** What is known of the registry from before. */
+  snapshot: Snapshot
 }
 
 export interface Broker extends AsyncDisposable {
@@ -59,20 +68,39 @@ export interface Broker extends AsyncDisposable {
 }
 
 /** Everything of one node, opened in the order in which it depends on each other, and closed in the opposite one. */
-export async function startBroker({ settings, db, log, now }: BrokerDeps): Promise<Broker> {
-  const { node, limits } = settings
+export async function startBroker(deps: BrokerDeps): Promise<Broker> {
+  const { settings, db, log, now, clock, snapshot } = deps
+  const { node, limits, databaseUrl: url } = settings
   await using opening = new AsyncDisposableStack()
-  const onError = (error: unknown) => log.error({ err: error }, 'something in the background failed')
+  const onError = (error: unknown) => {
+    // Told once, when it goes: everything that works in the background fails then.
+    const isExpected = !contact.isHere() && isDatabaseUnavailable(error)
+    log[isExpected ? 'debug' : 'error']({ err: error }, 'something in the background failed')
+  }
   let endpoint: Endpoint | undefined
   let store: SessionStore | undefined
 
+  const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: the registry is away for too long')
+  const { freshnessMs } = limits
+  const lease = opening.use(await openLease({ url, node, freshnessMs }))
+  const contact = opening.use(
+    openContact({
+      ...{ lease, clock, freshnessMs, heldUntil: snapshot.heldUntil, onLost, onError },
+      onReturn: async () => {
+        await changes.startOver()
+        refreshing.hurry()
+      },
+      onFresh: snapshot.markFresh,
+      onLeave: snapshot.leave,
+    }),
+  )
   const metrics = createMetrics({
     connections: () => sessions.list().length,
     certificateEnds: () => endpoint?.certificateEnds(),
     kept: () => store?.counts,
   })
   const refusals = opening.use(openRefusalLog({ db, now, onError }))
-  const presence = opening.use(await openPresence({ db, node, now, onError }))
+  const presence = opening.use(openPresence({ db, node, now, onError }))
   const observer = createObserver({ metrics, refusals, presence, log, now })
 
   const edge = createEdge({ limits, proxyFrom: settings.proxyFrom ?? [], observer, registry: metrics.registry })
@@ -80,29 +108,40 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
   store = opening.use(await openSessionStore({ path, sync, limits, observer, now }))
   const sessions = createSessions(store)
   presence.watch(() => sessions.list().filter(({ socket }) => !socket.destroyed))
-  const isReady = () => endpoint !== undefined && lease.isHeld()
-  const health = opening.use(await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady }))
-  const registry = createRegistry({ db, node })
+  const isReady = () => endpoint !== undefined && contact.isHeld()
+  const remark = () =>
+    contact.isHere() ? undefined : `degraded: the registry is away, ${Math.round(contact.secondsLeft())} s left`
+  const health = opening.use(
+    await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady, remark }),
+  )
+  const registry = vouchFor({
+    ...{ registry: createRegistry({ db, node, clock }), snapshot, contact, onVouched: observer.vouched },
+  })
   const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
   const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
   const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer }))
 
-  const onLost = () => sessions.endAll(reasonCodes.serverBusy, 'unavailable: this node has lost the registry')
-  const lease = opening.use(await openNodeLease({ db, node, leaseMs: limits.leaseMs, onLost, onError }))
   const recheck = (one?: { key: string }) => {
     edge.forgive(one?.key)
     return recheckSessions({ registry, sessions, now, onRemoved: observer.removed, ...one })
   }
+  const onDone = edge.forgivingAfter(observer.changed)
   const changes = opening.use(
-    await openChanges({
-      url: settings.databaseUrl,
-      act: createActOnChanges({ db, node, sessions, now, onDone: edge.forgivingAfter(observer.changed) }),
+    openChanges({
+      ...{ url, clock, contact },
+      act: createActOnChanges({ db, node, sessions, snapshot, now, onDone }),
       recheck: () => recheck(),
       onError,
       pollMs: limits.pollMs,
     }),
   )
-  opening.use(heedRenewals({ url: settings.databaseUrl, node, relay, recheck, onError }))
+  const refreshing = opening.use(keepRefreshed({ snapshot, registry, contact, freshnessMs, onError }))
+  const supersede = (one: { key: string }) => {
+    snapshot.doubt(one)
+    return recheck(one)
+  }
+  opening.use(heedRenewals({ url, node, relay, recheck: supersede, onError }))
+  await contact.begin()
   opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
 
   const accept = createAccept({
@@ -113,13 +152,18 @@ export async function startBroker({ settings, db, log, now }: BrokerDeps): Promi
     sessions,
     ...edge,
     now,
-    mayAdmit: lease.isHeld,
+    mayAdmit: contact.isHeld,
     catchUp: changes.catchUp,
     serve: mqtt.serve,
     observer,
   })
+  const judgeAnew = async () => {
+    snapshot.doubt()
+    refreshing.hurry()
+    await recheck()
+  }
   endpoint = opening.use(
-    await openEndpoint({ settings, db, now, accept, edge, recheck: () => recheck(), observer, onError }),
+    await openEndpoint({ settings, db, now, snapshot, accept, edge, recheck: judgeAnew, observer, onError }),
   )
 
   const { ports } = endpoint

@@ -1,3 +1,4 @@
+import { Duration } from '@muster/contracts'
 import { Host, LogLevel, NodeName, Port, readConfig } from '@muster/contracts/config'
 import { z } from 'zod'
 
@@ -29,6 +30,10 @@ export const BrokerEnvironment = z.object({
     .enum(['on', 'off'])
     .default('on')
     .describe('whether acknowledged means safe from a power cut too'),
+  // How long a node may serve without the registry, and a revocation waits for a node that is cut off.
+  MUSTER_FRESHNESS: Duration.refine((seconds) => seconds >= 10, 'must be 10s or more')
+    .refine((seconds) => seconds <= 3_600, 'must be 1h or less')
+    .default(300),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
 export type BrokerConfig = Readonly<z.infer<typeof BrokerEnvironment>>

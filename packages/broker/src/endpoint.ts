@@ -4,12 +4,12 @@ import type { Incoming } from './accept.ts'
 import { isOnlyExpired } from './admission/only-expired.ts'
 import type { BrokerDeps } from './broker.ts'
 import type { Edge } from './edge/edge.ts'
-import { loadTrust, watchTrust } from './issuers.ts'
+import { loadTrust, type Trust, watchTrust } from './issuers.ts'
 import { type Listener, listen } from './listener.ts'
 import type { Observer } from './observer.ts'
 import { openStapling } from './stapling.ts'
 
-export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now'> {
+export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now' | 'snapshot'> {
   accept(incoming: Incoming): Promise<void>
   edge: Edge
   recheck(): Promise<void>
@@ -25,11 +25,19 @@ export interface Endpoint extends AsyncDisposable {
 }
 
 export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {
-  const { settings, db, now, accept, edge, recheck, observer, onError } = options
+  const { settings, db, now, snapshot, accept, edge, recheck, observer, onError } = options
   const { node, host, mqttPort, limits } = settings
   let { credentials } = settings
-  const load = () => loadTrust(db, credentials.roots)
-  const first = await load()
+  const load = async () => {
+    const trust = await loadTrust(db, credentials.roots)
+    snapshot.keepFact('trust', trust)
+    return trust
+  }
+  const first = await load().catch((error: unknown) => {
+    const known = snapshot.fact('trust')
+    if (known === undefined) throw error
+    return known as Trust
+  })
   let ca = first.ca
   let authorities = ca.map((pem) => new X509Certificate(pem))
   const material = () => {

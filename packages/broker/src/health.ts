@@ -9,8 +9,14 @@ export interface Health extends AsyncDisposable {
 }
 
 /** Metrics and probes, on the loopback interface only. */
-export async function openHealth(options: { port: number; registry: Registry; isReady(): boolean }): Promise<Health> {
-  const { port, registry, isReady } = options
+export async function openHealth(options: {
+  port: number
+  registry: Registry
+  isReady(): boolean
+  /** What a node that is ready all the same has to say. */
+  remark(): string | undefined
+}): Promise<Health> {
+  const { port, registry, isReady, remark } = options
   const server = createServer(async (request, response) => {
     const plain = { 'content-type': 'text/plain; charset=utf-8' }
     switch (request.url) {
@@ -20,7 +26,7 @@ export async function openHealth(options: { port: number; registry: Registry; is
         return response.writeHead(200, plain).end('live\n')
       case '/readyz':
         return isReady()
-          ? response.writeHead(200, plain).end('ready\n')
+          ? response.writeHead(200, plain).end(`${remark() ?? 'ready'}\n`)
           : response.writeHead(503, plain).end('not ready\n')
       default:
         return response.writeHead(404, plain).end('not found\n')

@@ -33,7 +33,10 @@ export const defaultLimits = {
   renewalEveryMs: 5_000,
   /** For how long the answer to one is waited for. */
   renewalWaitMs: 60_000,
-  leaseMs: 60_000,
+  /** For how long this node serves without the registry. */
+  freshnessMs: 300_000,
+  /** The longest a statement may take. */
+  databaseMs: 5_000,
   /** The longest a change waits when its notification is lost. */
   pollMs: 3_000,
 }

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { openDb } from '@muster/db'
 import { loadCredentials } from '@muster/device'
 import { pino } from 'pino'
+import { loadSnapshot } from './admission/load-snapshot.ts'
 import { startBroker } from './broker.ts'
 import { loadConfig } from './config.ts'
+import { openClock } from './contact/clock.ts'
 import { defaultLimits } from './limits.ts'
 import { repairSessions } from './mqtt/store/repair.ts'
 import { reportFailure } from './report-failure.ts'
@@ -24,9 +26,16 @@ async function main(): Promise<void> {
   const shutdown = watchShutdown()
   const log = pino({ level: config.MUSTER_LOG_LEVEL, base: { node }, timestamp: pino.stdTimeFunctions.isoTime })
 
+  const clock = openClock()
+  const limits = { ...defaultLimits, freshnessMs: config.MUSTER_FRESHNESS * 1_000 }
+  const directory = join(config.MUSTER_DATA, 'broker', node)
+  const onError = (err: unknown) => log.error({ err }, 'the snapshot for times without the registry is not kept')
+  await using snapshot = await loadSnapshot({ directory, clock, freshnessMs: limits.freshnessMs, onError })
   await using db = await openDb({
     url: databaseUrl,
     role: 'muster_broker',
+    patienceMs: limits.databaseMs,
+    mayBeAway: snapshot.heldUntil > clock.now(),
     onError: (err) => log.warn({ err }, 'a database connection broke'),
   })
   const store = await openServerStore({
@@ -44,14 +53,14 @@ async function main(): Promise<void> {
     proxyFrom: config.MUSTER_PROXY_FROM,
     metricsPort: config.MUSTER_BROKER_METRICS_PORT,
     trustDomain: config.MUSTER_TRUST_DOMAIN,
-    limits: defaultLimits,
+    limits,
     databaseUrl,
     sessionsPath,
     sessionsSync: config.MUSTER_SESSIONS_SYNC === 'on',
     credentials: await loadCredentials(store),
     keepRenewed: (use: UseCredentials) => keepServerRenewed({ store, use, log }),
   }
-  await using broker = await startBroker({ settings, db, log, now: () => new Date() })
+  await using broker = await startBroker({ settings, db, log, now: () => new Date(), clock, snapshot })
 
   log.info({ ports: { mqtt: broker.mqttPort, metrics: broker.metricsPort } }, 'broker ready')
   if (!shutdown.aborted) await once(shutdown, 'abort')

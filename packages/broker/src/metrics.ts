@@ -38,6 +38,11 @@ export function createMetrics(options: {
   })
   return {
     registry,
+    vouched: new Counter({
+      name: 'muster_broker_vouched_total',
+      help: 'Certificates judged by what this node knew before the registry went away',
+      registers,
+    }),
     admissions: new Counter({ name: 'muster_broker_admissions_total', help: 'Connections admitted', registers }),
     handshakesFailed: new Counter({
       name: 'muster_broker_handshakes_failed_total',

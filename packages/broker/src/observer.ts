@@ -10,6 +10,8 @@ import type { Removal } from './sessions/sessions.ts'
 /** What the rest of the process reports; here it becomes metrics, log lines, refusals on record and presence. */
 export interface Observer {
   admitted(session: Session): void
+  /** The registry is away, and this node has answered in its place. */
+  vouched(): void
   /** `named`: whom the refusal is recorded against. */
   refused(refusal: MusterError, named: Pick<Identity, 'fleet' | 'device'> | undefined, address: string): void
   denied(session: Session, denial: MusterError): void
@@ -49,6 +51,7 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       presence.connected(session)
       session.socket.once('close', () => presence.disconnected(session))
     },
+    vouched: () => metrics.vouched.inc(),
     removed: (key, refusal) => log.info({ key, code: refusal.code }, 'closed: no longer admissible'),
     changed({ seq, kind, fleet, device, at }, { connectionsClosed, sessionPurged }) {
       const seconds = Math.max(0, now().getTime() - at.getTime()) / 1_000

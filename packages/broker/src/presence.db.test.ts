@@ -27,9 +27,9 @@ test('shows who is connected where, and since when', async () => {
   const at = (ms: number) => start.getTime() + ms
 
   {
-    await using n1 = await openPresence({ ...options, node: 'n1' })
+    await using n1 = openPresence({ ...options, node: 'n1' })
     // What a crash had left is cleared.
-    expect((await look())[2]?.[0]).toBeNull()
+    await vi.waitFor(async () => expect((await look())[2]?.[0]).toBeNull())
     n1.connected(session('a'))
     // A visit too short for anybody to see still shows.
     n1.connected(session('b'))
@@ -46,9 +46,12 @@ test('shows who is connected where, and since when', async () => {
     n1.watch(() => [session('a', at(1_000))])
     await vi.waitFor(async () => expect((await look())[0]).toEqual(['n1', at(0), at(1_000)]))
     n1.watch(() => [])
+    // With this one everything has been written that was noted before.
+    n1.connected(session('c'))
+    await vi.waitFor(async () => expect((await look())[2]?.[0]).toBe('n1'))
 
     // It moves to another node before this one knows that it has gone.
-    await using n2 = await openPresence({ ...options, node: 'n2' })
+    await using n2 = openPresence({ ...options, node: 'n2' })
     time = new Date(at(2_000))
     n2.connected(session('a'))
     await vi.waitFor(async () => expect((await look())[0]).toEqual(['n2', at(2_000), at(2_000)]))

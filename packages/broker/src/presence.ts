@@ -26,18 +26,17 @@ const text = `
   where d.fleet = s.fleet and d.id = s.device`
 
 /** Who is connected, written behind to `devices`. */
-export async function openPresence(options: {
+export function openPresence(options: {
   db: Db
   node: string
   now(): Date
   everyMs?: number
   seenEveryMs?: number
   onError(error: unknown): void
-}): Promise<Presence> {
+}): Presence {
   const { db, node, now, everyMs = 500, seenEveryMs = 30_000, onError } = options
   let sightings = new Map<string, Sighting>()
-  // Nobody is connected to a node that has just started.
-  await db.$client.query('update devices set node = null where node = $1', [node])
+  let begun = false
 
   function note({ key, peer }: Session, online: boolean) {
     const { fleet, device } = peer.identity
@@ -46,7 +45,14 @@ export async function openPresence(options: {
     sightings.set(key, { fleet, device, online, connectedAt, seenAt: at })
   }
 
+  // Nobody is connected to a node that has just started.
+  async function begin() {
+    await db.$client.query('update devices set node = null where node = $1', [node])
+    begun = true
+  }
+
   async function flush() {
+    if (!begun) await begin()
     if (sightings.size === 0) return
     const pending = sightings
     sightings = new Map()

@@ -12,6 +12,7 @@ export interface ListenOptions {
 }
 
 const aliveEveryMs = 5_000
+const longestPauseMs = 1_000
 
 /** A connection of its own that waits for notifications, and comes back when it breaks. */
 export function listenTo(options: ListenOptions): AsyncDisposable {
@@ -24,7 +25,7 @@ export function listenTo(options: ListenOptions): AsyncDisposable {
       const startedAt = performance.now()
       await listenOnce(options, signal, pause).catch(options.onError)
       if (performance.now() - startedAt > 10_000) failures = 0
-      await pause(Math.min(5_000, 100 * 2 ** failures))
+      await pause(Math.min(longestPauseMs, 100 * 2 ** failures))
     }
   }
   const running = run()

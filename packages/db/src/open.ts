@@ -3,7 +3,7 @@ import type { ExtractTablesWithRelations } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase, type NodePgQueryResultHKT } from 'drizzle-orm/node-postgres'
 import type { PgTransaction } from 'drizzle-orm/pg-core'
 import pg from 'pg'
-import { describeDatabaseError, isInsufficientPrivilege } from './pg-errors.ts'
+import { describeDatabaseError, isDatabaseUnavailable, isInsufficientPrivilege } from './pg-errors.ts'
 import type { DbRole } from './roles.ts'
 import * as schema from './schema/index.ts'
 
@@ -17,6 +17,10 @@ export interface OpenDbOptions {
   /** The role every connection takes on; the login must be that role or a member of it. */
   role?: DbRole | undefined
   max?: number | undefined
+  /** The longest a statement, or making a connection, may take: after that the connection is given up. */
+  patienceMs?: number | undefined
+  /** Opens although the database cannot be reached now. */
+  mayBeAway?: boolean | undefined
   /** Told when an idle connection breaks; the pool replaces it by itself. */
   onError?: ((error: Error) => void) | undefined
 }
@@ -30,11 +34,17 @@ const sessionSettings = {
   jit: 'off',
 }
 
-export async function openDb({ url, role, max = 10, onError }: OpenDbOptions): Promise<Db & AsyncDisposable> {
+// The server gives up before we do, so that what it was asked is over when we ask again.
+const graceMs = 1_000
+
+export async function openDb(options: OpenDbOptions): Promise<Db & AsyncDisposable> {
+  const { url, role, max = 10, patienceMs, mayBeAway = false, onError } = options
+  const limited = patienceMs ? { ...sessionSettings, statement_timeout: `${patienceMs}ms` } : sessionSettings
   const pool = new pg.Pool({
-    connectionString: withSettings(url, role ? { ...sessionSettings, role } : sessionSettings),
+    connectionString: withSettings(url, role ? { ...limited, role } : limited),
     max,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: Math.min(10_000, patienceMs ?? 10_000),
+    ...(patienceMs && { query_timeout: patienceMs + graceMs }),
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     application_name: role ?? 'muster',
@@ -45,8 +55,10 @@ export async function openDb({ url, role, max = 10, onError }: OpenDbOptions): P
   try {
     await pool.query('select 1')
   } catch (cause) {
-    await pool.end()
-    throw describeOpenFailure(cause, role)
+    if (!mayBeAway || !isDatabaseUnavailable(cause)) {
+      await pool.end()
+      throw describeOpenFailure(cause, role)
+    }
   }
   const db = drizzle(pool, { casing: 'snake_case', schema })
   return Object.assign(db, { [Symbol.asyncDispose]: () => pool.end() })

@@ -1,9 +1,20 @@
 import pg from 'pg'
 
-const networkCodes = ['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT']
+const networkCodes = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EAGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]
 const lockNotAvailable = '55P03'
 const lostMessage =
-  /^(Connection terminated|Client has encountered a connection error|timeout exceeded|timeout expired)/
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded|timeout expired|Query read timeout)/
 
 /** The error and its causes: drizzle wraps what `pg` throws. */
 function* chain(error: unknown): Generator<Error> {

@@ -1,10 +1,15 @@
 import { MusterError, promotionsChannel } from '@muster/contracts'
 import type { Db } from '@muster/db'
+import type { Clock } from '../contact/clock.ts'
 import type { RegistryRow } from './judge.ts'
 
 export interface LookupRow extends RegistryRow {
   /** A change of the holder that this node has not acted on yet. */
   changePending: boolean
+  /** When the registry was asked, by the clock that freshness is measured by. */
+  readAt: number
+  /** Not the registry's word, but this node's, from before the registry went away. */
+  isVouchedFor?: boolean
 }
 
 /** Answers questions about certificates, those of a few milliseconds with one query. */
@@ -41,15 +46,16 @@ const promoteText = `
 
 const windowMs = 2
 const batchRows = 256
-const deadlineMs = 5_000
+const deadlineMs = 3_000
 
-export function createRegistry({ db, node }: { db: Db; node: string }): Registry {
+export function createRegistry({ db, node, clock }: { db: Db; node: string; clock: Clock }): Registry {
   let waiting: { serials: Set<string>; answer: Promise<Map<string, LookupRow>>; send: () => void } | undefined
 
   async function findAll(serials: readonly string[]): Promise<Map<string, LookupRow>> {
+    const readAt = clock.now()
     const query = db.$client.query<LookupRow>({ name: 'find-certificates', text, values: [serials, node] })
     const { rows } = await withDeadline(query)
-    return new Map(rows.map((row) => [row.serial, row]))
+    return new Map(rows.map((row) => [row.serial, { ...row, readAt }]))
   }
 
   function openBatch() {

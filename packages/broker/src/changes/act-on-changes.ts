@@ -1,5 +1,6 @@
 import { type ChangeKind, sessionKey } from '@muster/contracts'
 import type { Db } from '@muster/db'
+import type { Snapshot } from '../admission/snapshot.ts'
 import type { Removal, Sessions } from '../sessions/sessions.ts'
 
 export interface Change {
@@ -15,6 +16,7 @@ export interface ActOptions {
   db: Db
   node: string
   sessions: Pick<Sessions, 'remove'>
+  snapshot: Pick<Snapshot, 'note' | 'sync'>
   now(): Date
   onDone(change: Change, removal: Removal): void
 }
@@ -38,13 +40,15 @@ const receiptText = `
  * Acts on every change without a receipt of this node, and writes the receipts.
  * The row is what counts: it does not matter who noticed it, nor how late.
  */
-export function createActOnChanges({ db, node, sessions, now, onDone }: ActOptions) {
+export function createActOnChanges({ db, node, sessions, snapshot, now, onDone }: ActOptions) {
   /** What was done but could not be acknowledged: done again it would look like nothing. */
   const unacknowledged = new Map<string, Removal & { at: Date }>()
   let seen = 0
 
   async function act(change: Change): Promise<void> {
     if (unacknowledged.has(change.seq)) return
+    // First: whoever connects in between is found by what follows.
+    snapshot.note(change)
     const removal = await carryOut(change)
     unacknowledged.set(change.seq, { ...removal, at: now() })
     onDone(change, removal)
@@ -65,6 +69,8 @@ export function createActOnChanges({ db, node, sessions, now, onDone }: ActOptio
 
   async function acknowledge(): Promise<void> {
     const receipts = [...unacknowledged]
+    // After a receipt nobody is let in any more, not even by this node's successor while the registry is away.
+    await snapshot.sync()
     await db.$client.query(receiptText, [
       node,
       receipts.map(([seq]) => seq),

@@ -1,8 +1,13 @@
 import { changesChannel, MusterError } from '@muster/contracts'
 import { listenTo, repeat } from '@muster/db'
+import type { Clock } from '../contact/clock.ts'
+import type { Contact } from '../contact/contact.ts'
 
 export interface ChangesOptions {
   url: string
+  clock: Clock
+  /** While it is away, nobody but `startOver` tries. */
+  contact: Pick<Contact, 'isHere' | 'caughtUp'>
   /** Acts on changes without a receipt: on recent ones, or on `everything`. */
   act(options: { everything: boolean }): Promise<void>
   recheck(): Promise<void>
@@ -13,6 +18,8 @@ export interface ChangesOptions {
 export interface Changes extends AsyncDisposable {
   /** Resolves when every change that is committed now has been acted on. */
   catchUp(): Promise<void>
+  /** The same, and every live connection is judged again: after a time in which anything may have been missed. */
+  startOver(): Promise<void>
 }
 
 const recheckEvery = 20
@@ -21,20 +28,24 @@ const recheckEvery = 20
  * Sees to it that changes are acted on: at once when a notification comes, within `pollMs` when it is lost. After a time
  * without notifications everything is looked at again, and every live connection is judged again.
  */
-export async function openChanges({ url, act, recheck, onError, pollMs }: ChangesOptions): Promise<Changes> {
-  await act({ everything: true })
+export function openChanges(options: ChangesOptions): Changes {
+  const { url, clock, contact, act, recheck, onError, pollMs } = options
   let polls = 0
-  let missed = false
+  let missed = true
+  let leaving: MusterError | undefined
   let waiting: PromiseWithResolvers<void>[] = []
 
   async function work() {
+    if (waiting.length === 0 && !contact.isHere()) return
     const callers = waiting
     waiting = []
     try {
+      const startedAt = clock.now()
       const thorough = missed || polls % recheckEvery === recheckEvery - 1
       missed = false
       polls += 1
       await act({ everything: thorough })
+      contact.caughtUp(startedAt)
       if (thorough) await recheck()
       for (const caller of callers) caller.resolve()
     } catch (cause) {
@@ -59,17 +70,25 @@ export async function openChanges({ url, act, recheck, onError, pollMs }: Change
     },
   })
 
+  function catchUp() {
+    const caller = Promise.withResolvers<void>()
+    if (leaving) caller.reject(leaving)
+    else waiting.push(caller)
+    hurry()
+    return caller.promise
+  }
+
   return {
-    catchUp() {
-      const caller = Promise.withResolvers<void>()
-      waiting.push(caller)
-      hurry()
-      return caller.promise
+    catchUp,
+    startOver() {
+      missed = true
+      return catchUp()
     },
     async [Symbol.asyncDispose]() {
+      leaving = new MusterError('unavailable', 'this node is leaving')
       await listening[Symbol.asyncDispose]()
       await poll[Symbol.asyncDispose]()
-      for (const caller of waiting) caller.reject(new MusterError('unavailable', 'this node is leaving'))
+      for (const caller of waiting) caller.reject(leaving)
     },
   }
 }

@@ -10,9 +10,12 @@ import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import pg from 'pg'
 import { pino } from 'pino'
-import { type Broker, startBroker } from '../broker.ts'
+import { loadSnapshot } from '../admission/load-snapshot.ts'
+import { type Broker, type BrokerSettings, startBroker } from '../broker.ts'
+import { openClock } from '../contact/clock.ts'
 import { defaultLimits, type Limits } from '../limits.ts'
 import type { UseCredentials } from '../server-renewal.ts'
+import type { DatabaseGate } from './database-gate.ts'
 import { createTestRegistry, type TestDevice, type TestRegistry } from './registry.ts'
 
 /** A broker over real sockets, with a database and a CA of its own. */
@@ -42,11 +45,14 @@ export interface TestBrokerOptions {
   websocketPort?: number
   /** In the certificates of its CA. */
   urls?: NonNullable<TestCa['issuer']['urls']>
+  /** Between the broker and its database. */
+  gate?: DatabaseGate
 }
 
 export async function startTestBroker({
   limits = {},
   urls = {},
+  gate,
   ...options
 }: TestBrokerOptions = {}): Promise<TestBroker> {
   const testDb = await openTestDb()
@@ -55,11 +61,12 @@ export async function startTestBroker({
   ca.issuer.urls = urls
   const registry = createTestRegistry(db, ca)
   await registry.addIssuers()
-  const databaseUrl = testDb.as('muster_broker')
-  const brokerDb = await openDb({ url: databaseUrl, role: 'muster_broker' })
-  const data = await mkdtemp(join(tmpdir(), 'muster-sessions-'))
+  const direct = testDb.as('muster_broker')
+  const databaseUrl = gate?.urlOf(direct) ?? direct
+  const brokerDb = await openDb({ url: databaseUrl, role: 'muster_broker', patienceMs: 5_000 })
+  const data = await mkdtemp(join(tmpdir(), 'muster-broker-'))
   const settings = {
-    ...{ sessionsPath: join(data, node), sessionsSync: true },
+    ...{ sessionsPath: join(data, node, 'sessions'), sessionsSync: true },
     ...{ node, host: '127.0.0.1', mqttPort: 0, metricsPort: 0, trustDomain: ca.trustDomain, databaseUrl },
     ...options,
     limits: { ...defaultLimits, ...limits },
@@ -67,12 +74,28 @@ export async function startTestBroker({
   }
   const log = pino({ level: 'silent' })
   const now = () => new Date()
+  const clock = openClock()
+  const { freshnessMs } = settings.limits
+  const startNode = async (name: string, own: Partial<BrokerSettings> = {}): Promise<Broker> => {
+    const onError = (error: unknown) => console.error(error)
+    await using opening = new AsyncDisposableStack()
+    const snapshot = opening.use(await loadSnapshot({ directory: join(data, name), clock, freshnessMs, onError }))
+    const deps = { db: brokerDb, log, now, clock, snapshot }
+    const broker = opening.use(
+      await startBroker({
+        settings: { ...settings, ...own, node: name, sessionsPath: join(data, name, 'sessions') },
+        ...deps,
+      }),
+    )
+    const opened = opening.move()
+    return { ...broker, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+  }
   let useCredentials: UseCredentials = async () => {}
   const keepRenewed = (use: UseCredentials) => {
     useCredentials = use
     return { hurry() {}, async [Symbol.asyncDispose]() {} }
   }
-  const start = () => startBroker({ settings: { ...settings, keepRenewed }, db: brokerDb, log, now })
+  const start = () => startNode(node, { keepRenewed })
   const roots = ca.root.toString()
 
   const test: TestBroker = {
@@ -107,8 +130,7 @@ export async function startTestBroker({
       test.broker = await start()
     },
 
-    startNode: (name) =>
-      startBroker({ settings: { ...settings, node: name, sessionsPath: join(data, name) }, db: brokerDb, log, now }),
+    startNode: (name) => startNode(name),
     useCredentials: (credentials) => useCredentials(credentials),
 
     async [Symbol.asyncDispose]() {

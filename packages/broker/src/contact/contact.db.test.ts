@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest'
-import { nextEvent, startTestBroker, whileLocked } from './testing.ts'
+import { nextEvent, startTestBroker, whileLocked } from '../testing.ts'
 
 test('a node that cannot renew its lease closes everything and admits nobody, until it can', async () => {
-  await using muster = await startTestBroker({ limits: { leaseMs: 2_000 } })
+  await using muster = await startTestBroker({ limits: { freshnessMs: 2_000 } })
   const ready = async () => (await fetch(`http://127.0.0.1:${muster.broker.metricsPort}/readyz`)).status
   const device = await muster.addDevice('kept')
   const client = await muster.connect(device, { protocolVersion: 5 })
