@@ -13,6 +13,7 @@ import { openContact } from './contact/contact.ts'
 import { openLease } from './contact/lease.ts'
 import { createEdge } from './edge/edge.ts'
 import { type Endpoint, openEndpoint } from './endpoint.ts'
+import { createFigures } from './figures.ts'
 import { openHealth } from './health.ts'
 import type { Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
@@ -119,7 +120,8 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   })
   const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
   const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
-  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer }))
+  const figures = createFigures(metrics, { connections: () => sessions.list().length, now })
+  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer, figures }))
 
   const recheck = (one?: { key: string }) => {
     edge.forgive(one?.key)

@@ -16,9 +16,19 @@ export const defaultLimits = {
   strangerBytes: 2 * 1_024,
   strangerMs: 3_000,
   packetBytes: 256 * 1_024,
-  /** A client that reads nothing for this long holds up those who publish to it. */
+  /** A client that reads nothing for this long of what waits for it is cut off. */
   drainMs: 5_000,
   receiveMaximum: 256,
+  /** QoS 1 and 2 messages under way to a client at once; MQTT 5 clients may ask for fewer. */
+  sendMaximum: 100,
+  /** Above what waits in a connection QoS 0 messages are dropped, and others wait in their queue. */
+  outboundBytes: 256 * 1_024,
+  /** The longest keep alive of an MQTT 5 client. */
+  keepAliveSeconds: 1_800,
+  /** For how long an MQTT 3.1.1 client without keep alive may be silent. */
+  silenceSeconds: 86_400,
+  /** Between two reports on the `$SYS/broker` topics. */
+  reportMs: 10_000,
   sessionExpirySeconds: 7 * 86_400,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1_024 * 1_024,

@@ -64,8 +64,19 @@ export function createMetrics(options: {
     stored: new Counter({ name: 'muster_broker_telemetry_stored_total', help: 'Messages committed', registers }),
     dropped: new Counter({
       name: 'muster_broker_messages_dropped_total',
-      help: 'QoS 0 messages not stored, and messages for which a queue had no room',
+      help: 'Messages not stored or not delivered: no room, a slow reader, expired, above the client’s packet size',
       labelNames: ['why'],
+      registers,
+    }),
+    delivered: new Counter({
+      name: 'muster_broker_messages_sent_total',
+      help: 'Messages sent to clients',
+      labelNames: ['qos'],
+      registers,
+    }),
+    cutOff: new Counter({
+      name: 'muster_broker_slow_readers_cut_off_total',
+      help: 'Connections closed because they read nothing of what waited for them',
       registers,
     }),
     renewals: new Counter({

@@ -24,7 +24,10 @@ export interface Observer {
   renewalAsked(session: Session): void
   renewalAnswered(session: Session): void
   sessionsWritten(writes: number, seconds: number): void
-  dropped(why: 'not-stored' | 'queue-full'): void
+  dropped(why: 'not-stored' | 'queue-full' | 'slow-reader' | 'expired' | 'too-large'): void
+  delivered(qos: 0 | 1 | 2): void
+  /** It took nothing of what waited for it. */
+  cutOff(session: Session): void
   failed(error: unknown): void
 }
 
@@ -74,6 +77,11 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
     renewalAnswered: () => metrics.renewals.inc({ step: 'answered' }),
     sessionsWritten: (_writes, seconds) => metrics.sessionSeconds.observe(seconds),
     dropped: (why) => metrics.dropped.inc({ why }),
+    delivered: (qos) => metrics.delivered.inc({ qos }),
+    cutOff(session) {
+      metrics.cutOff.inc()
+      log.info({ key: session.key, address: session.address }, 'cut off: it reads nothing')
+    },
     failed: (error) => log.error({ err: error }, 'something failed that never should'),
   }
 }

@@ -1,23 +1,25 @@
 import { MusterError } from '@muster/contracts'
-import { Aedes } from 'aedes'
-import type { Limits } from '../limits.ts'
-import type { Observer } from '../observer.ts'
-import { grantFilter } from '../sessions/grant-filter.ts'
+import { Aedes, type Client } from 'aedes'
+import type { IConnackPacket } from 'mqtt-packet'
 import type { Session } from '../sessions/session.ts'
-
-import { clientTransport, guardPackets, openClient } from './client.ts'
-
+import { clientTransport, guardPackets, keepAwake, openClient, sessionOf } from './client.ts'
 import { coalesceWrites } from './coalesce-writes.ts'
+import { openDeliveries } from './delivery/attach.ts'
+import { judgeSubscribe } from './delivery/judge-subscribe.ts'
+import { quietBroker } from './delivery/quiet-broker.ts'
+import { type Figures, openReports } from './delivery/report.ts'
 import type { ClientPacket } from './guard/packets.ts'
 import { readViolation } from './guard/violation.ts'
 import { createHooks, type HookOptions } from './hooks.ts'
-import { keepSessions } from './keep-sessions.ts'
+import { keepSessions, openKept } from './keep-sessions.ts'
+import { reasonCodes } from './reason-codes.ts'
 import type { SessionStore } from './session-store.ts'
 
 export interface MqttOptions extends HookOptions {
   node: string
-  limits: Limits
   store: SessionStore
+  /** What services are told of this node. */
+  figures: Figures
 }
 
 export interface Mqtt extends AsyncDisposable {
@@ -39,25 +41,58 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
     receiveMaximum: limits.receiveMaximum,
     sessionExpiryIntervalLimit: limits.sessionExpirySeconds,
     maxClientsIdLength: 128,
+    ...{ sharedSubscriptions: true, connackProperties: announce, openSession: openKept(store) },
   })
+  quietBroker(broker)
   broker.on('error' as 'closed', observer.failed as () => void)
   keepSessions(broker, store, observer.failed)
+  const reports = openReports(broker as never, options.figures, limits, observer.failed)
+  const deliveries = openDeliveries({ broker, store, limits, observer, reports })
+
+  /** Whether aedes is to see the packet. */
+  function inspect(client: Client, session: Session, packet: ClientPacket): boolean {
+    if (session.removed) return false
+    observer.packetReceived(session, packet.cmd)
+    keepAwake(client)
+    const wrong = judge(client, session, packet)
+    if (wrong !== undefined) {
+      observer.denied(session, new MusterError('packet-malformed', wrong))
+      session.transport.end(reasonCodes.protocolError, wrong)
+      return false
+    }
+    // Who asks on and on and reads no answer is cut off before it fills the memory.
+    if (session.socket.writableLength > 2 * limits.outboundBytes) {
+      observer.cutOff(session)
+      session.socket.destroy()
+    }
+    return !(packet.cmd === 'puback' || packet.cmd === 'pubrec' || packet.cmd === 'pubcomp')
+  }
+
+  function judge(client: Client, session: Session, packet: ClientPacket): string | undefined {
+    switch (packet.cmd) {
+      case 'puback':
+      case 'pubrec':
+      case 'pubcomp':
+        return deliveries.acknowledge(client, packet)
+      case 'subscribe':
+        return judgeSubscribe(session, packet as never, observer)
+      case 'unsubscribe':
+        for (const filter of packet.unsubscriptions) session.filters.delete(filter)
+    }
+    return undefined
+  }
 
   return {
     serve(session) {
       coalesceWrites(session.socket)
       const client = openClient(broker, session)
+      deliveries.attach(client, session)
       session.transport = clientTransport(client, session)
       const { opening } = session
       if (!opening) return void session.socket.destroy()
       opening.decoder.maxBytes = limits.packetBytes
       guardPackets(client, opening, {
-        inspect(packet) {
-          if (session.removed) return false
-          observer.packetReceived(session, packet.cmd)
-          trackFilters(session, packet, observer)
-          return true
-        },
+        inspect: (packet) => inspect(client, session, packet),
         onViolation(error) {
           const violation = readViolation(error)
           observer.denied(session, violation)
@@ -66,19 +101,17 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
       })
     },
     async [Symbol.asyncDispose]() {
+      reports[Symbol.dispose]()
       await new Promise<void>((resolve) => broker.close(resolve))
+      deliveries[Symbol.dispose]()
     },
   }
 }
 
-/** Judges the filters of a SUBSCRIBE together, before aedes keeps or acknowledges any of them. */
-function trackFilters(session: Session, packet: ClientPacket, observer: Observer) {
-  if (packet.cmd === 'unsubscribe') for (const filter of packet.unsubscriptions) session.filters.delete(filter)
-  if (packet.cmd !== 'subscribe') return
-  for (const subscription of packet.subscriptions) {
-    const { topic, qos } = subscription
-    const refused = grantFilter(session, topic)
-    if (refused) observer.denied(session, new MusterError('subscribe-denied', refused))
-    else subscription.qos = session.policy.grantedQos(topic, qos)
-  }
+/** Of what a CONNACK announces, aedes knows only its own limits. [MQTT-3.2.2.3] */
+function announce(client: Client, properties: NonNullable<IConnackPacket['properties']>): void {
+  properties.retainAvailable = true
+  properties.wildcardSubscriptionAvailable = true
+  properties.subscriptionIdentifiersAvailable = true
+  properties.sharedSubscriptionAvailable = sessionOf(client)?.isDevice === false
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
 import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
+import type { Limits } from '../limits.ts'
 import type { Session, Transport } from '../sessions/session.ts'
 
 import type { ClientPacket } from './guard/packets.ts'
@@ -11,6 +12,8 @@ import type { Opening } from './read-connect.ts'
 interface Internals {
   _assignedClientId: string | undefined
   _sessionExpiryClamped: boolean
+  _serverKeepAlive: number | undefined
+  _keepaliveTimer: NodeJS.Timeout | null
   _parser: {
     parse(bytes: Buffer): number
     emit(event: 'packet', packet: Packet): void
@@ -66,7 +69,7 @@ export function guardPackets(
   const internals = internalsOf(client)
   const { _parser: parser } = internals
   const take = (packet: ClientPacket) => {
-    if (hooks.inspect(packet)) parser.emit('packet', forAedes(packet))
+    if (hooks.inspect(packet)) parser.emit('packet', packet as Packet)
   }
   let broken = false
   parser.parse = (bytes) => {
@@ -86,18 +89,17 @@ export function guardPackets(
   parser.parse(Buffer.alloc(0))
 }
 
-/** aedes' encoder takes user properties by name. */
-function forAedes(packet: ClientPacket): Packet {
-  for (const { properties } of [packet, packet.cmd === 'connect' ? packet.will : undefined].filter((part) => !!part)) {
-    if (!properties?.userProperties) continue
-    const byName: Record<string, string[]> = Object.create(null)
-    for (const [name, value] of properties.userProperties) {
-      byName[name] ??= []
-      byName[name].push(value)
-    }
-    properties.userProperties = byName as never
-  }
-  return packet as Packet
+/** What holds for silent clients is started anew by each packet, whoever answers it. [MQTT-3.1.2-22] */
+export function keepAwake(client: Client): void {
+  internalsOf(client)._keepaliveTimer?.refresh()
+}
+
+/** The longest silence: MQTT 5 clients are told of it, others keep what they asked for. [MQTT-3.2.2-21] */
+export function boundKeepAlive(client: Client, packet: IConnectPacket, limits: Limits): void {
+  const { keepalive = 0, protocolVersion } = packet
+  const { keepAliveSeconds, silenceSeconds } = limits
+  if (protocolVersion !== 5) packet.keepalive = keepalive || Math.floor(silenceSeconds / 1.5)
+  else if (keepalive === 0 || keepalive > keepAliveSeconds) internalsOf(client)._serverKeepAlive = keepAliveSeconds
 }
 
 export function clientTransport(client: Client, session: Session): Transport {

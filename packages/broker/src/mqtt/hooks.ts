@@ -1,11 +1,12 @@
 import { MusterError } from '@muster/contracts'
 import type { AedesOptions } from 'aedes'
+import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
 import type { Relay } from '../renewal/relay.ts'
-import { maySubscribe } from '../sessions/grant-filter.ts'
+import { grantFilter, mayReceive } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Ingest } from '../telemetry/ingest.ts'
-import { assignClientId, keepNothing, sessionOf, swallow, tellNothingKept } from './client.ts'
+import { assignClientId, boundKeepAlive, keepNothing, sessionOf, swallow, tellNothingKept } from './client.ts'
 import { reasonCodes } from './reason-codes.ts'
 
 type Hook = 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'
@@ -14,15 +15,17 @@ export interface HookOptions {
   ingest: Ingest
   relay: Relay
   observer: Observer
+  limits: Limits
 }
 
 /** What aedes asks. The one place with callbacks: each is a decision made elsewhere. */
-export function createHooks({ ingest, relay, observer }: HookOptions): Required<Pick<AedesOptions, Hook>> {
+export function createHooks({ ingest, relay, observer, limits }: HookOptions): Required<Pick<AedesOptions, Hook>> {
   return {
     preConnect(client, packet, callback) {
       const session = sessionOf(client)
       packet.clientId = session?.clientId ?? ''
       if (session?.isLate) keepNothing(packet)
+      boundKeepAlive(client, packet, limits)
       callback(session ? null : notAdmitted(), session !== undefined)
     },
 
@@ -64,12 +67,16 @@ export function createHooks({ ingest, relay, observer }: HookOptions): Required<
     },
 
     authorizeSubscribe(client, subscription, callback) {
-      callback(null, maySubscribe(sessionOf(client), subscription.topic) ? subscription : null)
+      const session = sessionOf(client)
+      if (!session || session.removed) return callback(null, null)
+      // The reason code in the place of the subscription: see patches/.
+      const refused = grantFilter(session, subscription.topic)
+      callback(null, (refused?.reasonCode ?? subscription) as typeof subscription)
     },
 
     authorizeForward(client, packet) {
       const session = sessionOf(client)
-      return session && !session.removed && session.policy.mayReceive(packet.topic) ? packet : null
+      return session && mayReceive(session, packet.topic) ? packet : null
     },
   }
 }
