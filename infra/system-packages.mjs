@@ -1,9 +1,9 @@
 // What the tests need from the operating system. Runs on Node >= 18, like bootstrap.mjs.
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, symlinkSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Any one of `commands` will do; `debian` is the package that brings it. */
+/** Any one of `commands` will do, or all `files` must be there; `debian` is the package that brings it. */
 const needs = [
   { commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium', why: 'browser tests' },
   { commands: ['mosquitto_pub'], debian: 'mosquitto-clients', why: 'a foreign MQTT client' },
@@ -14,11 +14,20 @@ const needs = [
   { commands: ['softhsm2-util'], debian: 'softhsm2', why: 'an HSM' },
   { commands: ['g++'], debian: 'g++', why: 'compiling pkcs11js, the way to an HSM' },
   { commands: ['curl'], debian: 'curl', why: 'the tutorial' },
+  { commands: ['mosquitto'], debian: 'mosquitto', service: 'mosquitto', why: 'the benchmarks beside another broker' },
+  {
+    files: ['/usr/bin/python3', '/usr/lib/python3/dist-packages/paho/mqtt/client.py'],
+    debian: 'python3-paho-mqtt',
+    why: 'a foreign MQTT client',
+  },
+  { commands: ['cc'], debian: 'gcc', why: 'compiling a foreign MQTT client' },
+  { files: ['/usr/include/MQTTClient.h'], debian: 'libpaho-mqtt-dev', why: 'a foreign MQTT client' },
 ]
 
 export function requireSystemPackages() {
   let missing = needs.filter(isMissing)
   if (missing.length > 0 && process.getuid?.() === 0 && isDebian()) {
+    for (const { service } of missing) if (service) keepStopped(service)
     installPackages([...new Set(missing.map((need) => need.debian))])
     missing = needs.filter(isMissing)
   }
@@ -26,8 +35,10 @@ export function requireSystemPackages() {
     throw new Error(`the tests need more than this machine has:\n${missing.map(describe).join('\n')}`)
 }
 
-function isMissing({ commands }) {
-  const directories = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+function isMissing({ commands, files }) {
+  if (files) return !files.every((file) => existsSync(file))
+  // Where Debian puts servers is not in everybody's path.
+  const directories = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), '/usr/sbin']
   return !commands.some((command) => directories.some((directory) => isExecutable(join(directory, command))))
 }
 
@@ -44,9 +55,16 @@ function isDebian() {
   return existsSync('/etc/debian_version') && !isMissing({ commands: ['apt-get'] })
 }
 
-function describe({ commands, debian, why }) {
+function describe({ commands, files, debian, why }) {
   const command = isDebian() ? `sudo apt-get install -y ${debian}` : `install it (Debian calls the package ${debian})`
-  return `  ${commands[0]} (${why}): ${command}`
+  return `  ${commands?.[0] ?? files.at(-1)} (${why}): ${command}`
+}
+
+// Debian starts a server when it installs it, and at every boot: a masked unit is not started. The tests start their own.
+function keepStopped(service) {
+  const unit = `/etc/systemd/system/${service}.service`
+  mkdirSync('/etc/systemd/system', { recursive: true })
+  if (!existsSync(unit)) symlinkSync('/dev/null', unit)
 }
 
 function installPackages(packages) {

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { startProcess } from './harness/process.ts'
+
+// That it works, in its smallest size: how fast anything is, is nothing to test on a machine with other work.
+test('the benchmark beside Mosquitto runs through and prints a row for each kind of work', {
+  timeout: 240_000,
+}, async () => {
+  await using running = startProcess(process.execPath, ['tests/bench/beside-mosquitto.ts', '--size', 'tiny'])
+  expect(await running.exited(), running.output()).toBe(0)
+  const rows = running
+    .output()
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && /\d (ms|us|KiB) \|/.test(line))
+  expect(rows.map((row) => row.split(' | ')[0]?.slice(2))).toEqual([
+    'full mutual-TLS connect + CONNACK',
+    'resumed mutual-TLS connect + CONNACK',
+    'QoS 1 publish, not stored, no subscriber',
+    'QoS 1 telemetry, stored before PUBACK',
+    'QoS 1 publish to one QoS 0 subscriber',
+    'QoS 1 publish to one QoS 1 subscriber',
+    'fan-out 1:10, each delivery (QoS 0)',
+    'memory per idle connection (RSS)',
+  ])
+  for (const row of rows.filter((row) => row.includes('publish'))) expect(row).toMatch(/\/s/)
+})
