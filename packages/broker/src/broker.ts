@@ -18,6 +18,7 @@ import { openHealth } from './health.ts'
 import type { Limits } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import { openMqtt } from './mqtt/aedes.ts'
+import { openOrphanedWills } from './mqtt/orphaned-wills.ts'
 import { reasonCodes } from './mqtt/reason-codes.ts'
 import { openSessionStore, type SessionStore } from './mqtt/session-store.ts'
 import { createObserver } from './observer.ts'
@@ -144,6 +145,9 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   }
   opening.use(heedRenewals({ url, node, relay, recheck: supersede, onError }))
   await contact.begin()
+  const { willGraceMs: graceMs } = limits
+  const wills = { store, registry, graceMs, now, publish: mqtt.publishWill, observer, onError }
+  opening.use(openOrphanedWills(wills))
   opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
 
   const accept = createAccept({

@@ -32,6 +32,8 @@ export const defaultLimits = {
   sessionExpirySeconds: 7 * 86_400,
   queuedMessages: 1_000,
   queuedBytes: 4 * 1_024 * 1_024,
+  /** For how long after a crash of the node a device may come back before its will is published. */
+  willGraceMs: 30_000,
   /** Of queued messages, all together; beyond it they are read from disk when they are sent. */
   queueMemoryBytes: 64 * 1_024 * 1_024,
   /** Of each fleet. */

@@ -14,6 +14,7 @@ import { createHooks, type HookOptions } from './hooks.ts'
 import { keepSessions, openKept } from './keep-sessions.ts'
 import { reasonCodes } from './reason-codes.ts'
 import type { SessionStore } from './session-store.ts'
+import type { Body } from './store/packet.ts'
 
 export interface MqttOptions extends HookOptions {
   node: string
@@ -25,6 +26,8 @@ export interface MqttOptions extends HookOptions {
 export interface Mqtt extends AsyncDisposable {
   /** Hands an admitted connection to aedes. */
   serve(session: Session): void
+  /** The will of a connection that ended with an earlier process; it is judged by the session's policy. */
+  publishWill(session: Session, will: Body): void
 }
 
 export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
@@ -99,6 +102,12 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
           session.transport.end(violation.reasonCode, violation.message)
         },
       })
+    },
+    publishWill(session, { properties, ...will }) {
+      const client = { id: session.key, req: session } as unknown as Client
+      const { willDelayInterval: _, ...kept } = properties ?? {}
+      const internals = broker as unknown as { publishWill(client: Client, will: object): void }
+      internals.publishWill(client, { ...will, cmd: 'publish', dup: false, ...(properties && { properties: kept }) })
     },
     async [Symbol.asyncDispose]() {
       reports[Symbol.dispose]()

@@ -11,7 +11,7 @@ import { type PacketName, Queues, type Target } from './store/queues.ts'
 import { Received } from './store/received.ts'
 import { encodeBody, type FilterRecord, willRecordKey } from './store/records.ts'
 import { Retain } from './store/retain.ts'
-import type { State } from './store/state.ts'
+import type { State, StoredWill } from './store/state.ts'
 
 type Holder = { id: string }
 type Wanted = { topic: string } & FilterRecord
@@ -48,6 +48,7 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     this.#state = state
     this.#journal = journal
     this.#now = () => now().getTime()
+    this.orphanedWills = [...state.wills.values()]
     const shared = { state, journal, limits, observer, now: this.#now }
     this.#queues = new Queues(shared)
     this.#lives = new Lives({ ...shared, queues: this.#queues })
@@ -221,6 +222,17 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
 
   async delWill(client: Holder): Promise<void> {
     this.#lives.forgetWill(client.id)
+  }
+
+  /** Those that were there when the store was opened, as far as they have not been replaced or dropped since. */
+  readonly orphanedWills: readonly StoredWill[]
+
+  holdsWill(will: StoredWill): boolean {
+    return this.#state.wills.get(will.key) === will
+  }
+
+  expirySecondsOf(key: string): number {
+    return this.#state.sessions.get(key)?.expirySeconds ?? 0
   }
 
   /** Of brokers that died: there are no others here. */

@@ -27,6 +27,7 @@ export interface TestBroker extends TestRegistry, AsyncDisposable {
   broker: Broker
   openTls(device: Partial<TestDevice>, options?: ConnectionOptions): Promise<TLSSocket>
   connect(device: TestDevice, options?: IClientOptions): Promise<MqttClient>
+  sessionsPath: string
   /** For what no role of Muster may do. */
   asSuperuser(statement: string): Promise<void>
   /** After `broker` was disposed of. */
@@ -103,6 +104,7 @@ export async function startTestBroker({
     db,
     ca,
     databaseUrl,
+    sessionsPath: settings.sessionsPath,
     broker: await start(),
 
     async openTls({ key, cert }, options = {}) {
