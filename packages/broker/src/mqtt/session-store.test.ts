@@ -273,6 +273,27 @@ describe('bounds', () => {
   })
 })
 
+test('without room on the disk nothing is added; what was acknowledged goes, and makes room', async () => {
+  await subscribe('f/a', 'x/#')
+  const first = message('x/1')
+  await publish(first)
+  await publish(message('r', { retain: true }))
+  await reopen({ diskReserveBytes: Number.MAX_SAFE_INTEGER })
+  const refusal = { code: 'quota-exceeded' }
+  await expect(publish(message('x/2'))).rejects.toMatchObject(refusal)
+  await expect(publish(message('r/2', { retain: true }))).rejects.toMatchObject(refusal)
+  await expect(store.addSubscriptions(client('f/a'), [{ topic: 'y', qos: 1 }])).rejects.toMatchObject(refusal)
+  await expect(store.incomingStorePacket({ id: 'f/a' }, { messageId: 1 })).rejects.toMatchObject(refusal)
+  expect(topics('f/a')).toEqual(['x/1'])
+  expect(await store.subscriptionsByTopic('y')).toEqual([])
+  await store.outgoingClearMessageId({ id: 'f/a' }, first)
+  await publish(message('r', { retain: true, payload: '' }))
+  await reopen()
+  expect(store.counts).toMatchObject({ queued: 0, messages: 0, retained: 0 })
+  await publish(message('x/3'))
+  expect(topics('f/a')).toEqual(['x/3'])
+})
+
 test('one copy for a session whose filters overlap; not for who published it and said so', async () => {
   await subscribe('f/a', 'x/#', { qos: 1, subscriptionIdentifier: 1 })
   await subscribe('f/a', 'x/+', { qos: 2, subscriptionIdentifier: 2, rap: true })

@@ -1,4 +1,5 @@
-import { chmod, mkdir } from 'node:fs/promises'
+import { chmod, mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { MusterError } from '@muster/contracts'
 import { ClassicLevel } from 'classic-level'
 import { formatVersion, versionKey } from './records.ts'
@@ -31,6 +32,16 @@ export async function reopenLevel(level: Level): Promise<void> {
   } catch (error) {
     throw explain(level.location, error)
   }
+}
+
+/** What the database could not read of its log it leaves out, and says so only in its own protocol. */
+export async function findLoss(level: Level): Promise<MusterError | undefined> {
+  const protocol = await readFile(join(level.location, 'LOG'), 'utf8').catch(() => '')
+  const lost = protocol.split('\n').filter((line) => /dropping \d+ bytes/.test(line))
+  if (lost.length === 0) return undefined
+  return new MusterError('internal', `a part of the sessions in ${level.location} was damaged and is lost`, {
+    cause: lost,
+  })
 }
 
 async function checkVersion(level: Level) {

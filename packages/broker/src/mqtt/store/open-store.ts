@@ -4,7 +4,7 @@ import type { Limits } from '../../limits.ts'
 import type { Observer } from '../../observer.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { loadState } from './load.ts'
-import { openLevel } from './open-level.ts'
+import { findLoss, openLevel } from './open-level.ts'
 import { aliveKey } from './records.ts'
 import { openRoom } from './room.ts'
 import type { State } from './state.ts'
@@ -37,6 +37,8 @@ export async function openStore({ path, sync, limits, observer, now }: StoreOpti
   const room = opening.use(await openRoom({ path, reserveBytes: limits.diskReserveBytes, onError }))
   const level = await openLevel(path)
   opening.defer(() => level.close())
+  const loss = await findLoss(level)
+  if (loss) observer.failed(loss)
   const { state, stale } = await loadState({ level, limits, now: now().getTime() })
   const journal = opening.use(
     openJournal({ level, room, sync, onBatch: observer.sessionsWritten, onFailed: observer.failed, onRecovered() {} }),

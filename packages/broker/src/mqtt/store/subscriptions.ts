@@ -113,10 +113,14 @@ export class SubscriptionIndex {
 
   #prune(node: Node, levels: string[], depth: number, subscription: Subscription): boolean {
     const level = levels[depth]
-    if (level === undefined) return node.here?.delete(subscription) ?? false
+    if (level === undefined) {
+      const removed = node.here?.delete(subscription) ?? false
+      if (node.here?.size === 0) node.here = undefined
+      return removed
+    }
     const child = node.children?.get(level)
     if (!child || !this.#prune(child, levels, depth + 1, subscription)) return false
-    if (!child.here?.size && !child.children?.size) node.children?.delete(level)
+    if (!child.here && !child.children?.size) node.children?.delete(level)
     return true
   }
 }
