@@ -59,10 +59,12 @@ async function runUntilKilled(path: string, round: number, afterMs: number): Pro
   const args = ['--input-type=module', '-e', writer, '--', path, String(round)]
   const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
-  let kill: NodeJS.Timeout | undefined
+  let isKilling = false
   child.stdout?.on('data', (chunk) => {
     output += chunk
-    if (output.startsWith('ready')) kill ??= setTimeout(() => child.kill('SIGKILL'), afterMs)
+    if (isKilling || !output.startsWith('ready')) return
+    isKilling = true
+    setTimeout(() => child.kill('SIGKILL'), afterMs)
   })
   await once(child, 'close')
   expect(child.signalCode).toBe('SIGKILL')
