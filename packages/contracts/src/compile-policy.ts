@@ -44,6 +44,8 @@ export interface CompiledPolicy {
 }
 
 interface Filter {
+  // All judgements have this field, so that asking for it costs the same everywhere.
+  refused: undefined
   rule: string
   filter: string
   matches: (topic: string) => boolean
@@ -58,7 +60,11 @@ interface SubscribeFilter extends Filter {
 }
 
 /** The filter that allows, or the words that refuse, with the filter they are about. */
-type Judgement<Allowed extends Filter> = Allowed | { refused: string; by: Filter | undefined }
+type Judgement<Allowed extends Filter> = Allowed | Refused
+interface Refused {
+  refused: string
+  by: Filter | undefined
+}
 
 export function compilePolicy(
   policy: Policy,
@@ -71,11 +77,11 @@ export function compilePolicy(
   const judgePublish = publishJudge(rules)
   const judgeSubscribe = subscribeJudge(rules)
 
-  function tell({ refused, by }: { refused: string; by: Filter | undefined }): string {
+  function tell({ refused, by }: Refused): string {
     return by ? `${name}, ${by.rule}: ${refused}` : `${name}: ${refused}`
   }
   function explain(judgement: Judgement<Filter>): Decision {
-    if (!('refused' in judgement)) {
+    if (judgement.refused === undefined) {
       const { rule, filter } = judgement
       return { allowed: true, rule, filter, why: `${name}, ${rule}: allowed by ${filter}` }
     }
@@ -92,11 +98,11 @@ export function compilePolicy(
 
     refusePublish(request) {
       const judgement = judgePublish(request)
-      return 'refused' in judgement ? tell(judgement) : undefined
+      return judgement.refused === undefined ? undefined : tell(judgement)
     },
     refuseSubscribe(filter) {
       const judgement = judgeSubscribe(filter)
-      return 'refused' in judgement ? tell(judgement) : undefined
+      return judgement.refused === undefined ? undefined : tell(judgement)
     },
     explainPublish: (request) => explain(judgePublish(request)),
     explainSubscribe: (filter) => explain(judgeSubscribe(filter)),
@@ -129,7 +135,7 @@ function fillRules({ allow, deny }: Policy, holder: PolicyHolder): Rules {
   const filters = (templates: readonly string[], rule: string): Filter[] =>
     templates.map((template) => {
       const filter = fillTemplate(template, holder)
-      return { rule, filter, matches: matcher(filter) }
+      return { refused: undefined, rule, filter, matches: matcher(filter) }
     })
   for (const [index, rule] of allow.entries()) {
     const name = `allow[${index}]`
@@ -153,7 +159,7 @@ function publishJudge({ publish, denyPublish }: Rules) {
     if (topic.startsWith('$')) return { refused: '$-topics are closed', by: undefined }
     for (const denied of denyPublish)
       if (denied.matches(topic)) return { refused: `denied by ${denied.filter}`, by: denied }
-    let nearest: { refused: string; by: Filter | undefined } | undefined
+    let nearest: Refused | undefined
     for (const rule of publish) {
       if (!rule.matches(topic)) continue
       if (qos > rule.qos) nearest = { refused: `QoS ${rule.qos} at most on ${rule.filter}`, by: rule }

@@ -28,12 +28,16 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
     muster_provisioner: 'select insert update',
     muster_broker: 'select update(connected_at,node,seen_at)',
   },
-  fleets: { muster_provisioner: 'select insert update(late_renewal_days)', muster_broker: 'select' },
+  fleets: { muster_provisioner: 'select insert update(late_renewal_days,policy)', muster_broker: 'select' },
+  groups: { muster_provisioner: 'select insert update(policy)', muster_broker: 'select' },
   issuer_trust: { muster_provisioner: 'select', muster_broker: 'select insert' },
   issuers: { muster_provisioner: 'select insert update(state,state_at)', muster_broker: 'select' },
   nodes: { muster_provisioner: 'select', muster_broker: 'select insert update(lease_until,left_at,started_at)' },
   operator_tokens: { muster_provisioner: 'select insert update', muster_broker: '' },
   policies: { muster_provisioner: 'select insert update delete', muster_broker: 'select' },
+  policy_versions: { muster_provisioner: 'select insert', muster_broker: '' },
+  preview_answers: { muster_provisioner: 'select', muster_broker: 'select insert' },
+  previews: { muster_provisioner: 'select insert delete', muster_broker: 'select' },
   receipts: { muster_provisioner: 'select', muster_broker: 'select insert' },
   refusals: {
     muster_provisioner: 'select insert update',
@@ -143,8 +147,11 @@ test('a broker can do its work', async () => {
     `insert into telemetry (fleet, device, topic, payload, qos, received_at) values ('f', 'd', 't', '', 1, now())`,
     `update devices set node = 'n', connected_at = now(), seen_at = now() where fleet = 'f' and id = 'd'`,
     `select c.seq from changes c where not exists (select from receipts r where r.change = c.seq and r.node = 'n')`,
-    `insert into receipts select seq, 'n', 1, true, now() from changes on conflict do nothing`,
+    `insert into receipts (change, node, connections_closed, session_purged, at)
+      select seq, 'n', 1, true, now() from changes on conflict do nothing`,
+    `insert into preview_answers select id, 'n', '{}' from previews on conflict do nothing`,
     `select 1 from certificates join devices on devices.fleet = certificates.fleet and devices.id = certificates.device
+      left join groups on groups.fleet = devices.fleet and groups.name = devices.group
       left join policies on policies.fleet = devices.fleet and policies.name = devices.policy`,
     'select der from issuers',
     'listen muster_changes',

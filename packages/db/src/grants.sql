@@ -8,18 +8,25 @@ grant select, insert on audit to muster_provisioner;
 grant select, insert on fleets, issuers, claim_keys, changes to muster_provisioner;
 grant select, insert, update on devices, claims, operator_tokens, refusals to muster_provisioner;
 grant select, insert, update, delete on policies to muster_provisioner;
+-- What was in force once stays on record.
+grant select, insert on policy_versions to muster_provisioner;
+grant select, insert, update (policy) on groups to muster_provisioner;
+grant select, insert, delete on previews to muster_provisioner;
+grant select on preview_answers to muster_provisioner;
 -- What was issued stays as it was issued.
 grant select, insert, update (state, revoked_at, revocation_reason) on certificates to muster_provisioner;
 grant select on telemetry, receipts, nodes, issuer_trust to muster_provisioner;
 grant update (state, state_at) on issuers to muster_provisioner;
-grant update (late_renewal_days) on fleets to muster_provisioner;
+grant update (late_renewal_days, policy) on fleets to muster_provisioner;
 grant select, insert, update on crls to muster_provisioner;
 -- As with certificates: nothing that was signed is forgotten.
 grant select, insert on responders to muster_provisioner;
 grant select, insert, delete on renewal_windows to muster_provisioner;
 grant select, update (answer, answered_at), delete on renewal_requests to muster_provisioner;
 
-grant select on fleets, devices, certificates, policies, issuers, changes, receipts, nodes to muster_broker;
+grant select on fleets, devices, certificates, policies, groups, issuers, changes, receipts, nodes to muster_broker;
+grant select on previews to muster_broker;
+grant select, insert on preview_answers to muster_broker;
 grant update (node, connected_at, seen_at) on devices to muster_broker;
 grant insert on telemetry, receipts to muster_broker;
 grant select, insert on issuer_trust to muster_broker;

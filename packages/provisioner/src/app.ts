@@ -5,6 +5,7 @@ import { createMiddleware } from 'hono/factory'
 import { secureHeaders } from 'hono/secure-headers'
 import { addAuditRoutes } from './audit/routes.ts'
 import { addCertificateRoutes } from './certificates/routes.ts'
+import { addChangeRoutes } from './changes/routes.ts'
 import { addClaimRoutes } from './claims/routes.ts'
 import type { Deps } from './context.ts'
 import { addDeviceRoutes } from './devices/routes.ts'
@@ -13,6 +14,7 @@ import { limitEnrolment } from './enrolment/enrol-within-limits.ts'
 import { addEnrolmentRoutes } from './enrolment/routes.ts'
 import { addEstRoutes } from './est/routes.ts'
 import { addFleetRoutes } from './fleets/routes.ts'
+import { addGroupRoutes } from './groups/routes.ts'
 import { addReadiness } from './health/routes.ts'
 import { type App, type AppEnv, contextOf } from './http/env.ts'
 import { createNotFoundHandler } from './http/not-found.ts'
@@ -20,6 +22,7 @@ import { logRequests } from './http/request-log.ts'
 import { addIssuerRoutes } from './issuers/routes.ts'
 import { authenticateOperator } from './operators/authenticate.ts'
 import { addPolicyRoutes } from './policies/routes.ts'
+import { addPreviewRoutes } from './previews/routes.ts'
 import { createErrorHandler, InvalidRequest } from './problem.ts'
 import { addRenewalRoutes } from './renewal/routes.ts'
 import { addRenewalWindowRoutes } from './renewal-windows/routes.ts'
@@ -51,7 +54,10 @@ export function createApp(deps: Deps): App {
   addClaimRoutes(app, deps)
   addDeviceRoutes(app, deps)
   addRevocationRoutes(app, deps)
+  addChangeRoutes(app, deps)
   addPolicyRoutes(app, deps)
+  addPreviewRoutes(app, deps)
+  addGroupRoutes(app, deps)
   addFleetRoutes(app, deps)
   addRenewalWindowRoutes(app, deps)
   addIssuerRoutes(app, deps)

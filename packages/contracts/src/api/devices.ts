@@ -4,6 +4,7 @@ import { RevocationReason } from '../changes.ts'
 import { DeviceState } from '../device-state.ts'
 import { errorCodes } from '../errors.ts'
 import { Name, ProfileName } from '../identity.ts'
+import { PolicyLevel } from '../policy-source.ts'
 import { Instant } from './paging.ts'
 
 export const Certificate = z
@@ -27,7 +28,8 @@ export const Device = z
     id: Name,
     fleet: Name,
     group: Name,
-    policy: Name,
+    policy: Name.describe('in force'),
+    policyFrom: PolicyLevel.describe('where it is attached, the most specific place'),
     profile: ProfileName,
     state: DeviceState,
     attributes: z.record(z.string(), z.string()),
@@ -42,6 +44,17 @@ export const Device = z
   })
   .meta({ id: 'Device' })
 export type Device = z.infer<typeof Device>
+
+export const ChangedDevice = Device.extend({
+  change: z.string().nullable().describe('GET /v1/changes/{id} has its receipts; null where brokers need not act'),
+}).meta({ id: 'ChangedDevice' })
+export type ChangedDevice = z.infer<typeof ChangedDevice>
+
+export const UpdateDeviceRequest = z
+  .strictObject({ group: Name.optional(), policy: Name.nullable().optional() })
+  .refine(({ group, policy }) => group !== undefined || policy !== undefined, 'give group, policy or both')
+  .meta({ id: 'UpdateDeviceRequest' })
+export type UpdateDeviceRequest = z.infer<typeof UpdateDeviceRequest>
 
 export const RevokeRequest = z
   .strictObject({ reason: RevocationReason.default('unspecified') })
@@ -91,15 +104,22 @@ export const Fleet = z
   .object({
     name: Name,
     lateRenewalDays: z.int().describe('for how long after its end a certificate may still renew'),
+    policy: Name.nullable().describe('in force where nothing more specific is attached; null: the presets'),
     createdAt: Instant,
   })
   .meta({ id: 'Fleet' })
 export type Fleet = z.infer<typeof Fleet>
 
 export const UpdateFleetRequest = z
-  .strictObject({ lateRenewalDays: z.int().min(0).max(3_650) })
+  .strictObject({ lateRenewalDays: z.int().min(0).max(3_650).optional(), policy: Name.nullable().optional() })
+  .refine((request) => Object.values(request).some((value) => value !== undefined), 'there is nothing to change')
   .meta({ id: 'UpdateFleetRequest' })
 export type UpdateFleetRequest = z.infer<typeof UpdateFleetRequest>
+
+export const ChangedFleet = Fleet.extend({
+  change: z.string().nullable().describe('GET /v1/changes/{id} has its receipts; null where brokers need not act'),
+}).meta({ id: 'ChangedFleet' })
+export type ChangedFleet = z.infer<typeof ChangedFleet>
 
 export const CreateFleetRequest = z.strictObject({ name: Name }).meta({ id: 'CreateFleetRequest' })
 export type CreateFleetRequest = z.infer<typeof CreateFleetRequest>

@@ -15,7 +15,8 @@ export const claims = pgTable(
       .notNull()
       .references(() => fleets.name),
     group: text().notNull(),
-    policy: text().notNull(),
+    /** What its devices get; null leaves it to their group and fleet. */
+    policy: text(),
     profile: text().$type<ProfileName>().notNull(),
     /** The names this claim may enrol; null lets the device name itself. */
     devices: text().array(),

@@ -12,7 +12,10 @@ export const devices = pgTable(
       .references(() => fleets.name),
     id: text().notNull(),
     group: text().notNull(),
-    policy: text().notNull(),
+    /** Attached to the device itself; where null the claim's, the group's or the fleet's is in force. */
+    policy: text(),
+    /** What its claim named when it enrolled. */
+    claimPolicy: text(),
     profile: text().$type<ProfileName>().notNull(),
     state: text().$type<DeviceState>().notNull(),
     /** SHA-256 of the SubjectPublicKeyInfo of the enrolled key, lower-case hex. */
@@ -32,6 +35,7 @@ export const devices = pgTable(
   (table) => [
     primaryKey({ columns: [table.fleet, table.id] }),
     index().on(table.fleet, table.state, table.id),
+    index().on(table.fleet, table.group),
     // A key belongs to one device: a second device with it is a clone. Retiring gives it free.
     uniqueIndex('devices_key').on(table.keyFingerprint).where(sql`state <> 'retired'`),
     check('devices_state', sql.raw(`state in (${deviceStates.map((state) => `'${state}'`).join(', ')})`)),

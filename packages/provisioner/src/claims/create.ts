@@ -9,7 +9,7 @@ import { claims, recordAudit } from '@muster/db'
 import { certificateFingerprint } from '@muster/pki'
 import type { Context } from '../context.ts'
 import { requireFleet } from '../fleets/require-fleet.ts'
-import { findPolicy } from '../policies/find.ts'
+import { holdPolicy } from '../policies/find.ts'
 import { createSecret, createSecretId, hashSecret } from '../secret.ts'
 
 const maxLifetimeSeconds = 10 * 366 * 86_400
@@ -23,13 +23,13 @@ export async function createClaim(ctx: Context, request: CreateClaimRequest): Pr
   const named = request.devices ?? (request.device === undefined ? undefined : [request.device])
   const devices = named ? [...new Set(named)] : null
   const uses = request.uses ?? devices?.length ?? 1
-  const policy = request.policy ?? (profile === 'device' ? 'device' : 'service')
+  const policy = request.policy ?? null
   const [id, secret, at] = [createSecretId(), createSecret(), ctx.now()]
   const expiresAt = request.expiresIn === undefined ? null : new Date(at.getTime() + request.expiresIn * 1000)
 
   await ctx.db.transaction(async (tx) => {
     await requireFleet(tx, fleet)
-    await findPolicy(tx, fleet, policy)
+    if (policy !== null) await holdPolicy(tx, { fleet, name: policy })
     const rules = { group, profile, policy, devices, uses, approval, networks, label, expiresAt }
     await tx.insert(claims).values({ ...rules, id, fleet, secretHash: hashSecret(secret), createdAt: at })
     const { actor, requestId } = ctx

@@ -30,6 +30,6 @@ export async function listClaims({ db }: Pick<Context, 'db'>, { fleet, limit, cu
   return toPage(rows, limit, presentClaim, (row) => [row.createdAt.toISOString(), row.id])
 }
 
-function presentClaim({ secretHash: _, ...row }: typeof claims.$inferSelect): Claim {
+export function presentClaim({ secretHash: _, ...row }: typeof claims.$inferSelect): Claim {
   return { ...row, expiresAt: row.expiresAt?.toISOString() ?? null, createdAt: row.createdAt.toISOString() }
 }

@@ -1,8 +1,17 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { Claim, CreateClaimRequest, CreatedClaim, FleetQuery, PageQuery, pageOf } from '@muster/contracts'
+import {
+  AttachRequest,
+  Claim,
+  CreateClaimRequest,
+  CreatedClaim,
+  FleetQuery,
+  PageQuery,
+  pageOf,
+} from '@muster/contracts'
 import type { Deps } from '../context.ts'
 import { type App, contextOf } from '../http/env.ts'
 import { answer, jsonBody, operator, refused } from '../http/responses.ts'
+import { attachToClaim } from './attach.ts'
 import { createClaim } from './create.ts'
 import { listClaims } from './list.ts'
 import { withdrawClaim } from './withdraw.ts'
@@ -30,6 +39,17 @@ const list = createRoute({
   responses: { 200: answer('a page of claims, the newest first', pageOf(Claim)), ...refused },
 })
 
+const attach = createRoute({
+  method: 'patch',
+  path: '/v1/claims/{id}',
+  operationId: 'updateClaim',
+  description: 'The policy of devices that enrol with it from now on.',
+  tags,
+  security: operator,
+  request: { params: z.object({ id: z.string().max(64) }), query: FleetQuery, ...jsonBody(AttachRequest) },
+  responses: { 200: answer('the claim', Claim), ...refused },
+})
+
 const withdraw = createRoute({
   method: 'delete',
   path: '/v1/claims/{id}',
@@ -47,6 +67,10 @@ export function addClaimRoutes(app: App, deps: Deps): void {
     return c.json(await createClaim(contextOf(c, deps), c.req.valid('json')), 201)
   })
   app.openapi(list, async (c) => c.json(await listClaims(deps, c.req.valid('query')), 200))
+  app.openapi(attach, async (c) => {
+    const target = { ...c.req.valid('query'), ...c.req.valid('param') }
+    return c.json(await attachToClaim(contextOf(c, deps), target, c.req.valid('json').policy), 200)
+  })
   app.openapi(withdraw, async (c) => {
     await withdrawClaim(contextOf(c, deps), { ...c.req.valid('query'), ...c.req.valid('param') })
     return c.body(null, 204)

@@ -1,5 +1,5 @@
 import type { DeviceState } from '@muster/contracts'
-import { devices } from '@muster/db'
+import { devices, fleets, groups } from '@muster/db'
 import { and, asc, eq, gt } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Context } from '../context.ts'
@@ -19,8 +19,10 @@ export async function listDevices({ db }: Pick<Context, 'db'>, { fleet, state, g
   const after = decodeCursor(cursor, z.tuple([z.string()]))
   await requireFleet(db, fleet)
   const rows = await db
-    .select()
+    .select({ device: devices, attachments: { group: groups.policy, fleet: fleets.policy } })
     .from(devices)
+    .innerJoin(fleets, eq(fleets.name, devices.fleet))
+    .leftJoin(groups, and(eq(groups.fleet, devices.fleet), eq(groups.name, devices.group)))
     .where(
       and(
         eq(devices.fleet, fleet),
@@ -31,5 +33,10 @@ export async function listDevices({ db }: Pick<Context, 'db'>, { fleet, state, g
     )
     .orderBy(asc(devices.id))
     .limit(limit + 1)
-  return toPage(rows, limit, presentDevice, (row) => [row.id])
+  return toPage(
+    rows,
+    limit,
+    ({ device, attachments }) => presentDevice(device, attachments),
+    ({ device }) => [device.id],
+  )
 }

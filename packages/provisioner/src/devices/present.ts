@@ -1,12 +1,17 @@
-import type { Device } from '@muster/contracts'
-import type { devices } from '@muster/db'
+import { type AttachedPolicies, choosePolicy, type Device } from '@muster/contracts'
+import type { Db, devices, Tx } from '@muster/db'
+import { findAttachments } from '../policies/resolve.ts'
 
 export type DeviceRow = typeof devices.$inferSelect
 
-export function presentDevice(row: DeviceRow): Device {
-  const { roots: _, ...shown } = row
+export function presentDevice(row: DeviceRow, attachments: Pick<AttachedPolicies, 'group' | 'fleet'>): Device {
+  const { roots: _, claimPolicy, ...shown } = row
+  const attached = { profile: row.profile, device: row.policy, claim: claimPolicy, ...attachments }
+  const { name, attachedTo } = choosePolicy(attached)
   return {
     ...shown,
+    policy: name,
+    policyFrom: attachedTo,
     enrolledAt: row.enrolledAt.toISOString(),
     stateAt: row.stateAt.toISOString(),
     connected: row.node !== null,
@@ -14,3 +19,6 @@ export function presentDevice(row: DeviceRow): Device {
     seenAt: row.seenAt?.toISOString() ?? null,
   }
 }
+
+export const presentFoundDevice = async (db: Db | Tx, row: DeviceRow): Promise<Device> =>
+  presentDevice(row, await findAttachments(db, row))

@@ -2,6 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import {
   AcceptedRevocation,
   Certificate,
+  ChangedDevice,
   Device,
   DeviceState,
   FleetQuery,
@@ -11,10 +12,11 @@ import {
   Refusal,
   RevokeRequest,
   TelemetryMessage,
+  UpdateDeviceRequest,
 } from '@muster/contracts'
 import type { Deps } from '../context.ts'
 import { type App, contextOf } from '../http/env.ts'
-import { answer, operator, refused } from '../http/responses.ts'
+import { answer, jsonBody, operator, refused } from '../http/responses.ts'
 import { approveDevice } from './approve.ts'
 import { findDevice } from './find.ts'
 import { listDevices } from './list.ts'
@@ -26,6 +28,7 @@ import { resumeDevice } from './resume.ts'
 import { retireDevice } from './retire.ts'
 import { revokeDevice } from './revoke.ts'
 import { suspendDevice } from './suspend.ts'
+import { updateDevice } from './update.ts'
 
 const tags = ['devices']
 const params = z.object({ id: Name })
@@ -49,6 +52,17 @@ const get = createRoute({
   security: operator,
   request: { params, query: FleetQuery },
   responses: { 200: answer('the device', Device), ...refused },
+})
+
+const update = createRoute({
+  method: 'patch',
+  path: '/v1/devices/{id}',
+  operationId: 'updateDevice',
+  description: 'Moves it to another group, or attaches a policy to it. Its live connection is judged by it at once.',
+  tags,
+  security: operator,
+  request: { params, query: FleetQuery, ...jsonBody(UpdateDeviceRequest) },
+  responses: { 200: answer('the device', ChangedDevice), ...refused },
 })
 
 const revoke = createRoute({
@@ -83,7 +97,7 @@ const transitionRoute = (action: keyof typeof transitions) =>
     tags,
     security: operator,
     request: { params, query: FleetQuery },
-    responses: { 200: answer('the device', Device), ...refused },
+    responses: { 200: answer('the device', ChangedDevice), ...refused },
   })
 
 const subList = <Item extends z.ZodType>(name: string, description: string, item: Item) =>
@@ -106,6 +120,10 @@ export function addDeviceRoutes(app: App, deps: Deps): void {
   app.openapi(get, async (c) =>
     c.json(await findDevice(deps, { ...c.req.valid('query'), ...c.req.valid('param') }), 200),
   )
+  app.openapi(update, async (c) => {
+    const target = { ...c.req.valid('query'), ...c.req.valid('param') }
+    return c.json(await updateDevice(contextOf(c, deps), target, c.req.valid('json')), 200)
+  })
   app.openapi(revoke, async (c) => {
     const target = { ...c.req.valid('query'), ...c.req.valid('param') }
     const { reason } = RevokeRequest.parse(c.req.valid('json') ?? {})

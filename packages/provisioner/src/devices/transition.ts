@@ -1,16 +1,16 @@
 import {
+  type ChangedDevice,
   type ChangeKind,
-  changesChannel,
-  type Device,
   type DeviceAction,
   MusterError,
   nextState,
   type RevocationReason,
 } from '@muster/contracts'
-import { certificates, changes, devices, recordAudit, type Tx } from '@muster/db'
-import { and, eq, ne, sql } from 'drizzle-orm'
+import { certificates, devices, recordAudit, type Tx } from '@muster/db'
+import { and, eq, ne } from 'drizzle-orm'
+import { announceChange } from '../changes/announce.ts'
 import type { Context } from '../context.ts'
-import { type DeviceRow, presentDevice } from './present.ts'
+import { type DeviceRow, presentFoundDevice } from './present.ts'
 
 export interface DeviceTarget {
   fleet: string
@@ -33,11 +33,11 @@ export async function lockDevice(tx: Tx, target: DeviceTarget): Promise<DeviceRo
   return device
 }
 
-export async function changeDevice(ctx: Context, target: DeviceTarget, transition: Transition): Promise<Device> {
-  const { device } = await ctx.db.transaction(async (tx) =>
+export async function changeDevice(ctx: Context, target: DeviceTarget, transition: Transition): Promise<ChangedDevice> {
+  const { device, seq } = await ctx.db.transaction(async (tx) =>
     applyTransition(ctx, tx, await lockDevice(tx, target), transition),
   )
-  return presentDevice(device)
+  return { ...(await presentFoundDevice(ctx.db, device)), change: seq === undefined ? null : String(seq) }
 }
 
 /** The one way a device changes state: row, certificates, audit entry, and the change that brokers are told of at commit. */
@@ -55,12 +55,5 @@ export async function applyTransition(ctx: Context, tx: Tx, before: DeviceRow, t
   const detail = { from: before.state, to: state, ...(reason && { reason }) }
   const { actor, requestId } = ctx
   await recordAudit(tx, { actor, action: `device.${action}`, fleet, subject: id, detail, requestId, at })
-  return { device, at, seq: change && (await announce(tx, { kind: change, fleet, device: id, reason, at })) }
-}
-
-async function announce(tx: Tx, change: Omit<typeof changes.$inferInsert, 'seq'>): Promise<number> {
-  const [row] = await tx.insert(changes).values(change).returning({ seq: changes.seq })
-  if (!row) throw new Error('the change has no number')
-  await tx.execute(sql`select pg_notify(${changesChannel}, ${String(row.seq)})`)
-  return row.seq
+  return { device, at, seq: change && (await announceChange(tx, { kind: change, fleet, device: id, reason, at })) }
 }

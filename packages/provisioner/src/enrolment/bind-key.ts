@@ -4,6 +4,7 @@ import { and, eq, ne, or, sql } from 'drizzle-orm'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
 import { type DeviceTarget, isDevice } from '../devices/transition.ts'
+import { holdPolicy } from '../policies/find.ts'
 import type { ClaimRow } from './authenticate-claim.ts'
 import { chooseName } from './choose-name.ts'
 
@@ -23,6 +24,7 @@ export interface BoundDevice {
 export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey): Promise<BoundDevice> {
   const at = ctx.now()
   requireUsable(claim, at)
+  if (claim.policy !== null) await holdPolicy(tx, { fleet: claim.fleet, name: claim.policy })
   const target = { fleet: claim.fleet, id: chooseName(claim.devices, key.device) }
   const { keyFingerprint } = key
   const holdsKey = and(eq(devices.keyFingerprint, keyFingerprint), ne(devices.state, 'retired'))
@@ -79,10 +81,11 @@ async function storeDevice(
   key: NewKey,
   at: Date,
 ): Promise<DeviceRow> {
-  const { group, policy, profile, approval } = claim
+  const { group, policy: claimPolicy, profile, approval } = claim
   const life = {
     group,
-    policy,
+    policy: null,
+    claimPolicy,
     profile,
     state: approval ? ('pending' as const) : ('active' as const),
     keyFingerprint: key.keyFingerprint,

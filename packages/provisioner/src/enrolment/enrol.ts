@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
 import { lockDevice } from '../devices/transition.ts'
 import { isInNetworks } from '../http/address.ts'
-import { findPolicy } from '../policies/find.ts'
+import { resolvePolicy } from '../policies/resolve.ts'
 import { findPulledWindows } from '../renewal/find-windows.ts'
 import type { PulledWindow } from '../renewal/window.ts'
 import { settleConflicts } from '../settle-conflicts.ts'
@@ -90,7 +90,7 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
   }
   const certificate = issued ?? live
   if (!certificate) return { pending: true }
-  const policy = await findPolicy(tx, device.fleet, device.policy)
+  const { document: policy } = await resolvePolicy(tx, device)
   const pulled = issued ? [] : await findPulledWindows(tx, device, certificate)
   return { pending: false, device, policy, certificate, fresh: issued !== undefined, pulled }
 }

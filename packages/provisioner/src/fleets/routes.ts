@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import { CreateFleetRequest, Fleet, Name, PageQuery, pageOf, UpdateFleetRequest } from '@muster/contracts'
+import { ChangedFleet, CreateFleetRequest, Fleet, Name, PageQuery, pageOf, UpdateFleetRequest } from '@muster/contracts'
 import type { Deps } from '../context.ts'
 import { type App, contextOf } from '../http/env.ts'
 import { answer, jsonBody, operator, refused } from '../http/responses.ts'
@@ -33,11 +33,12 @@ const update = createRoute({
   method: 'patch',
   path: '/v1/fleets/{name}',
   operationId: 'updateFleet',
-  description: 'How long after its end a certificate of the fleet may still renew, and nothing else.',
+  description:
+    'How long after its end a certificate of the fleet may still renew, and nothing else; the policy that is in force where nothing more specific is attached.',
   tags,
   security: operator,
   request: { params: z.object({ name: Name }), ...jsonBody(UpdateFleetRequest) },
-  responses: { 200: answer('the fleet', Fleet), ...refused },
+  responses: { 200: answer('the fleet', ChangedFleet), ...refused },
 })
 
 export function addFleetRoutes(app: App, deps: Deps): void {

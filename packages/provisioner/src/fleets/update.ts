@@ -1,27 +1,30 @@
-import { type Fleet, MusterError, type UpdateFleetRequest } from '@muster/contracts'
+import { type ChangedFleet, MusterError, type UpdateFleetRequest } from '@muster/contracts'
 import { fleets, recordAudit } from '@muster/db'
 import { eq } from 'drizzle-orm'
+import { announceChange } from '../changes/announce.ts'
 import type { Context } from '../context.ts'
+import { holdPolicy } from '../policies/find.ts'
 import { presentFleet } from './list.ts'
 
-/** For how long after its end a certificate of this fleet may still renew. */
-export async function updateFleet(ctx: Context, name: string, { lateRenewalDays }: UpdateFleetRequest): Promise<Fleet> {
+/** For how long after its end a certificate of this fleet may still renew; the policy where nothing more specific is. */
+export async function updateFleet(ctx: Context, name: string, request: UpdateFleetRequest): Promise<ChangedFleet> {
   return ctx.db.transaction(async (tx) => {
     const [before] = await tx.select().from(fleets).where(eq(fleets.name, name)).for('update')
     if (!before) throw new MusterError('fleet-not-found', `there is no fleet ${name}`)
-    if (before.lateRenewalDays === lateRenewalDays) return presentFleet(before)
-    await tx.update(fleets).set({ lateRenewalDays }).where(eq(fleets.name, name))
+    const { lateRenewalDays = before.lateRenewalDays, policy = before.policy } = request
     const { actor, requestId } = ctx
-    const detail = { lateRenewalDays, before: before.lateRenewalDays }
-    await recordAudit(tx, {
-      actor,
-      action: 'fleet.update',
-      fleet: name,
-      subject: name,
-      detail,
-      requestId,
-      at: ctx.now(),
-    })
-    return presentFleet({ ...before, lateRenewalDays })
+    const about = { actor, fleet: name, subject: name, requestId, at: ctx.now() }
+    if (before.lateRenewalDays !== lateRenewalDays) {
+      await tx.update(fleets).set({ lateRenewalDays }).where(eq(fleets.name, name))
+      const detail = { lateRenewalDays, before: before.lateRenewalDays }
+      await recordAudit(tx, { ...about, action: 'fleet.update', detail })
+    }
+    const after = { ...before, lateRenewalDays, policy }
+    if (before.policy === policy) return { ...presentFleet(after), change: null }
+    if (policy !== null) await holdPolicy(tx, { fleet: name, name: policy })
+    await tx.update(fleets).set({ policy }).where(eq(fleets.name, name))
+    await recordAudit(tx, { ...about, action: 'fleet.attach', detail: { policy, before: before.policy } })
+    const change = await announceChange(tx, { kind: 'policy', fleet: name, at: ctx.now() })
+    return { ...presentFleet(after), change: String(change) }
   })
 }

@@ -8,7 +8,7 @@ import type { DeviceRow } from '../devices/present.ts'
 import { isDevice, lockDevice } from '../devices/transition.ts'
 import { presentEnrolment } from '../enrolment/answer.ts'
 import { RateLimited } from '../enrolment/limits.ts'
-import { findPolicy } from '../policies/find.ts'
+import { resolvePolicy } from '../policies/resolve.ts'
 import { findHolder, type Holder } from './find-holder.ts'
 import { findPulledWindows } from './find-windows.ts'
 import { requireRenewable } from './judge.ts'
@@ -54,7 +54,7 @@ export async function renewCertificate(ctx: Context, tx: Tx, asking: Holder, inp
     waiting.issuer === ctx.issuers.active.name &&
     waiting.notAfter > ctx.now()
   const next = isRepeat ? waiting : await issueNext(ctx, tx, holder, input)
-  const policy = await findPolicy(tx, device.fleet, device.policy)
+  const { document: policy } = await resolvePolicy(tx, device)
   const pulled = isRepeat ? await findPulledWindows(tx, device, next) : []
   return {
     enrolment: await presentEnrolment(ctx, device, policy, next, pulled),
