@@ -51,10 +51,11 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
   async function admit(session: Session, packet: ConnectPacket): Promise<void> {
-    for (let attempt = 0; attempt < 3; attempt++) {
+    for (let attempt = 0; attempt < 3; ) {
       if (!options.mayAdmit()) throw new MusterError('unavailable', 'the registry is away for too long')
       // Step 3: in the table first, so that a change committed after the look-up finds the connection.
       sessions.arrive(session)
+      session.isOutdated = false
       try {
         // Step 4
         const row = await registry.find(session.peer.serial)
@@ -63,8 +64,12 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
           requireClientId(packet, session.peer.identity)
           session.isLate = admission.standing === 'late'
           if (!session.isLate) requireWill(packet, admission.policy)
-          if (await mayEnter(session, admission)) {
+          const entered = await mayEnter(session, admission)
+          // A policy was changed meanwhile: what was read of it may be older.
+          if (session.isOutdated) continue
+          if (entered) {
             session.policy = admission.policy
+            session.isAdmitted = true
             if (row && admission.standing !== 'late') registry.admitted(row)
             return
           }
@@ -76,6 +81,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
       // What happened to the device earlier must be done with before it comes back: its old session is purged then.
       sessions.leave(session)
       await options.catchUp()
+      attempt += 1
     }
     throw new MusterError('unavailable', 'changes of the device are still under way')
   }

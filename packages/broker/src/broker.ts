@@ -6,6 +6,8 @@ import { createRegistry } from './admission/registry.ts'
 import type { Snapshot } from './admission/snapshot.ts'
 import { vouchFor } from './admission/vouch.ts'
 import { createActOnChanges } from './changes/act-on-changes.ts'
+import { createAnswerPreviews } from './changes/answer-previews.ts'
+import { applyPolicies } from './changes/apply-policies.ts'
 import { openChanges } from './changes/changes.ts'
 import { recheckSessions } from './changes/recheck-sessions.ts'
 import type { Clock } from './contact/clock.ts'
@@ -116,8 +118,9 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   const health = opening.use(
     await openHealth({ port: settings.metricsPort, registry: metrics.registry, isReady, remark }),
   )
+  const directory = createRegistry({ db, node, clock })
   const registry = vouchFor({
-    ...{ registry: createRegistry({ db, node, clock }), snapshot, contact, onVouched: observer.vouched },
+    ...{ registry: directory, snapshot, contact, onVouched: observer.vouched },
   })
   const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
   const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
@@ -132,7 +135,12 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   const changes = opening.use(
     openChanges({
       ...{ url, clock, contact },
-      act: createActOnChanges({ db, node, sessions, snapshot, now, onDone }),
+      act: createActOnChanges({
+        ...{ db, node, sessions, snapshot, now, onDone },
+        // The registry's own word: what this node vouches for may be older than the change.
+        applyPolicies: (change) => applyPolicies({ registry: directory, sessions, now }, change),
+      }),
+      answerPreviews: createAnswerPreviews({ db, node, list: sessions.list }),
       recheck: () => recheck(),
       onError,
       pollMs: limits.pollMs,

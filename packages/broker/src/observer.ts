@@ -1,11 +1,10 @@
 import type { Identity, MusterError } from '@muster/contracts'
 import type { Logger } from 'pino'
-import type { Change } from './changes/act-on-changes.ts'
+import type { Change, Outcome } from './changes/act-on-changes.ts'
 import type { Metrics } from './metrics.ts'
 import type { Presence } from './presence.ts'
 import type { RefusalLog } from './refusal-log.ts'
 import type { Session } from './sessions/session.ts'
-import type { Removal } from './sessions/sessions.ts'
 
 /** What the rest of the process reports; here it becomes metrics, log lines, refusals on record and presence. */
 export interface Observer {
@@ -17,7 +16,7 @@ export interface Observer {
   denied(session: Session, denial: MusterError): void
   /** Shut out by a judgement that was repeated. */
   removed(key: string, refusal: MusterError): void
-  changed(change: Change, removal: Removal): void
+  changed(change: Change, outcome: Outcome): void
   handshakeFailed(error: Error): void
   packetReceived(session: Session, type: string): void
   batchStored(rows: number, seconds: number): void
@@ -56,10 +55,10 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
     },
     vouched: () => metrics.vouched.inc(),
     removed: (key, refusal) => log.info({ key, code: refusal.code }, 'closed: no longer admissible'),
-    changed({ seq, kind, fleet, device, at }, { connectionsClosed, sessionPurged }) {
+    changed({ seq, at, ...change }, outcome) {
       const seconds = Math.max(0, now().getTime() - at.getTime()) / 1_000
-      metrics.changeSeconds.observe({ kind }, seconds)
-      log.info({ change: seq, kind, fleet, device, connectionsClosed, sessionPurged }, 'change carried out')
+      metrics.changeSeconds.observe({ kind: change.kind }, seconds)
+      log.info({ change: seq, ...change, ...outcome }, 'change carried out')
     },
     handshakeFailed(error) {
       metrics.handshakesFailed.inc()

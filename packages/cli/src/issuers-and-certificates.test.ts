@@ -119,7 +119,7 @@ test('renewals are pulled for what is named, and for all only when that is said'
 })
 
 test('fleets, and how late a device may come', async () => {
-  const fleet: Fleet = { name: 'north', lateRenewalDays: 14, createdAt: at }
+  const fleet: Fleet = { name: 'north', lateRenewalDays: 14, policy: null, createdAt: at }
   api.answers.push({ status: 200, body: { items: [fleet], next: null } })
   expect(rows((await api.run('fleets', 'list')).stdout)[1]?.slice(0, 2)).toEqual(['north', '14 days'])
   api.answers.push({ status: 201, body: fleet })

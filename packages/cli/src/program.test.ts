@@ -16,7 +16,15 @@ beforeEach(() => {
 
 const at = '2026-11-21T07:57:00.000Z'
 const device: Device = {
-  ...{ id: 'pump-7', fleet: 'default', group: 'roof', policy: 'device', profile: 'device', state: 'active' },
+  ...{
+    id: 'pump-7',
+    fleet: 'default',
+    group: 'roof',
+    policy: 'device',
+    policyFrom: 'preset',
+    profile: 'device',
+    state: 'active',
+  },
   ...{ attributes: { model: 'x' }, keyFingerprint: 'ab', enrolledAt: at, stateAt: at },
   ...{ connected: true, node: 'broker-1', connectedAt: at, seenAt: at, clockSkewSeconds: 4 },
 }

@@ -6,6 +6,7 @@ import { addDeviceCommands } from './devices/commands.ts'
 import { addDoctorCommand } from './doctor/command.ts'
 import { describeFailure, exitCodes } from './exit.ts'
 import { addFleetCommands } from './fleets/commands.ts'
+import { addGroupCommands } from './groups/commands.ts'
 import { notify } from './io.ts'
 import { addMigrateCommand } from './migrate/command.ts'
 import { addPolicyCommands } from './policies/commands.ts'
@@ -50,6 +51,7 @@ export function createProgram(cli: Cli): Command {
   addClaimCommands(program, cli)
   addDeviceCommands(program, cli)
   addPolicyCommands(program, cli)
+  addGroupCommands(program, cli)
   addFleetCommands(program, cli)
   addCertificateCommands(program, cli)
   addRenewalCommands(program, cli)

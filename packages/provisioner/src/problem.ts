@@ -6,6 +6,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Logger } from 'pino'
 import type { ZodError } from 'zod'
 import { RateLimited } from './enrolment/limits.ts'
+import { describeIssues } from './http/describe-issues.ts'
 import type { AppEnv } from './http/env.ts'
 
 /** How each refusal is told over HTTP; the only place with status numbers of errors. */
@@ -127,10 +128,6 @@ export class InvalidRequest extends MusterError {
 
   constructor(target: string, error: ZodError) {
     super('request-invalid', target === 'json' ? 'the body does not fit the schema' : `the ${target} is not valid`)
-    this.errors = error.issues.map(({ path, message }) => ({
-      // RFC 6901 §3
-      pointer: path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
-      detail: message,
-    }))
+    this.errors = describeIssues(error.issues)
   }
 }

@@ -21,7 +21,12 @@ const row: RegistryRow = {
   deviceState: 'active',
   issuerState: 'active',
   lateRenewalDays: 0,
-  policy: 'device',
+  group: 'g',
+  devicePolicy: null,
+  claimPolicy: null,
+  groupPolicy: null,
+  fleetPolicy: null,
+  policyVersion: null,
   document: null,
 }
 const at = (time: string) => new Date(time)
@@ -32,9 +37,20 @@ test('admits a good certificate of an active device, with its policy filled in f
   expect(policy.publish).toContain('fleets/default/devices/d-1/telemetry/#')
 })
 
-test('the fleet’s own policy document goes before the preset of the same name', () => {
-  const document = { name: 'device', allow: [{ publish: ['own/${group}/#'] }] }
-  expect(judge(peer, { ...row, document }, now).policy.publish).toEqual(['own/g/#'])
+test('the most specific policy is in force; a preset is its own document', () => {
+  const document = { name: 'own', allow: [{ publish: ['own/${group}/#'] }] }
+  const { policy } = judge(peer, { ...row, groupPolicy: 'own', policyVersion: 3, document }, now)
+  expect(policy.publish).toEqual(['own/g/#'])
+  expect(policy.source).toEqual({ name: 'own', version: 3, attachedTo: 'group' })
+  const preset = judge(peer, { ...row, devicePolicy: 'device', groupPolicy: 'own', policyVersion: 3, document }, now)
+  expect(preset.policy.source).toEqual({ name: 'device', version: null, attachedTo: 'device' })
+})
+
+test('the group is the registry’s: a certificate from before a move opens nothing of the group before', () => {
+  const { policy } = judge(peer, { ...row, group: 'moved' }, now)
+  expect(policy.refuseSubscribe('fleets/default/groups/moved/broadcast/#')).toBeUndefined()
+  expect(policy.refuseSubscribe('fleets/default/groups/g/broadcast/#')).toBeDefined()
+  expect(policy.mayReceive('fleets/default/groups/g/broadcast/x')).toBe(false)
 })
 
 describe('refuses', () => {
@@ -59,9 +75,13 @@ describe('refuses', () => {
     ['a revoked certificate', { certificateState: 'revoked' }, 'certificate-revoked'],
     ['a superseded certificate', { certificateState: 'superseded' }, 'certificate-superseded'],
     ['a certificate of a retired issuer', { issuerState: 'retired' }, 'certificate-untrusted'],
-    ['a policy that does not exist', { policy: 'gone' }, 'policy-not-found'],
-    ['a policy name from Object’s prototype', { policy: 'constructor' }, 'policy-not-found'],
-    ['a policy that cannot be read', { document: { name: 'device', allow: 'everything' } }, 'policy-not-found'],
+    ['a policy that does not exist', { devicePolicy: 'gone' }, 'policy-not-found'],
+    ['a policy name from Object’s prototype', { claimPolicy: 'constructor' }, 'policy-not-found'],
+    [
+      'a policy that cannot be read',
+      { fleetPolicy: 'own', document: { name: 'own', allow: 'everything' } },
+      'policy-not-found',
+    ],
   ]
   test.each(rows)('%s', (_, change, code) => {
     const found = change && { ...row, ...change }

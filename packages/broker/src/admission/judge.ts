@@ -4,31 +4,26 @@ import {
   compilePolicy,
   type DeviceState,
   type ErrorCode,
-  findPreset,
   type Identity,
   type IssuerState,
   MusterError,
   openRenewalTopics,
   Policy,
-  type ProfileName,
 } from '@muster/contracts'
+import { compileGranted, type GrantedRow } from './compile-granted.ts'
 import type { Peer } from './peer.ts'
 
 /** What the registry knows of a certificate and its holder. */
-export interface RegistryRow {
+export interface RegistryRow extends GrantedRow {
   serial: string
   fingerprint: string
   certificateState: CertificateState
   fleet: string
   device: string
-  profile: ProfileName
   deviceState: DeviceState
   issuerState: IssuerState | null
   /** For how long the fleet lets a device renew a certificate that has expired. */
   lateRenewalDays: number
-  policy: string
-  /** The fleet's own policy of that name, if it has one. */
-  document: unknown
 }
 
 export interface Admission {
@@ -72,21 +67,10 @@ export function judge(peer: Peer, row: RegistryRow | undefined, now: Date): Admi
   if (row.issuerState === 'retired') throw refuse('certificate-untrusted', 'its issuer is retired')
   const holder = { ...identity, serial }
   if (now < peer.notAfter) {
-    const policy = openRenewalTopics(compilePolicy(readPolicy(row), holder), holder)
+    const policy = compileGranted(row, holder)
     return { identity: holder, policy, standing: row.certificateState === 'pending' ? 'renewed' : 'current' }
   }
   const mayRenewUntil = new Date(peer.notAfter.getTime() + row.lateRenewalDays * dayMs)
   if (now >= mayRenewUntil) throw refuse('certificate-expired', `expired at ${peer.notAfter.toISOString()}`)
   return { identity: holder, policy: openRenewalTopics(compilePolicy(nothing, holder), holder), standing: 'late' }
-}
-
-function readPolicy({ policy: name, document }: RegistryRow): Policy {
-  if (document === null || document === undefined) {
-    const preset = findPreset(name)
-    if (preset) return preset
-    throw new MusterError('policy-not-found', `the fleet has no policy ${name}`)
-  }
-  const parsed = Policy.safeParse(document)
-  if (!parsed.success) throw new MusterError('policy-not-found', `the policy ${name} cannot be read`)
-  return parsed.data
 }

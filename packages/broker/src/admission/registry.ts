@@ -1,10 +1,10 @@
-import { MusterError, promotionsChannel } from '@muster/contracts'
+import { lifeChanges, MusterError, promotionsChannel } from '@muster/contracts'
 import type { Db } from '@muster/db'
 import type { Clock } from '../contact/clock.ts'
 import type { RegistryRow } from './judge.ts'
 
 export interface LookupRow extends RegistryRow {
-  /** A change of the holder that this node has not acted on yet. */
+  /** Something has happened to the holder that this node has not acted on yet; a policy is no such thing: the row has it. */
   changePending: boolean
   /** When the registry was asked, by the clock that freshness is measured by. */
   readAt: number
@@ -27,16 +27,20 @@ export interface Registry {
 
 const text = `
   select c.serial, c.fingerprint, c.state as "certificateState", d.fleet, d.id as device, d.profile,
-    d.state as "deviceState", i.state as "issuerState", f.late_renewal_days as "lateRenewalDays", d.policy, p.document,
+    d.state as "deviceState", i.state as "issuerState", f.late_renewal_days as "lateRenewalDays", 
+    d."group", d.policy as "devicePolicy", d.claim_policy as "claimPolicy", g.policy as "groupPolicy", f.policy as "fleetPolicy",
+    p.version as "policyVersion", p.document,
     exists (
-      select from changes x where x.fleet = d.fleet and x.device = d.id
+      select from changes x where x.fleet = d.fleet and x.device = d.id and x.kind = any($3::text[])
         and not exists (select from receipts r where r.change = x.seq and r.node = $2)
     ) as "changePending"
   from certificates c
     join devices d on d.fleet = c.fleet and d.id = c.device
     join fleets f on f.name = d.fleet
     left join issuers i on i.name = c.issuer
-    left join policies p on p.fleet = d.fleet and p.name = d.policy
+    left join groups g on g.fleet = d.fleet and g.name = d."group"
+    left join policies p on p.fleet = d.fleet
+      and p.name = coalesce(d.policy, d.claim_policy, g.policy, f.policy)
   where c.serial = any($1::text[])`
 
 // The other nodes hear of it when it is committed, and only if it happened.
@@ -53,7 +57,7 @@ export function createRegistry({ db, node, clock }: { db: Db; node: string; cloc
 
   async function findAll(serials: readonly string[]): Promise<Map<string, LookupRow>> {
     const readAt = clock.now()
-    const query = db.$client.query<LookupRow>({ name: 'find-certificates', text, values: [serials, node] })
+    const query = db.$client.query<LookupRow>({ name: 'find-certificates', text, values: [serials, node, lifeChanges] })
     const { rows } = await withDeadline(query)
     return new Map(rows.map((row) => [row.serial, { ...row, readAt }]))
   }

@@ -34,7 +34,8 @@ async function open(bound = freshnessMs) {
   const snapshot = await loadSnapshot({ directory, clock, freshnessMs: bound, onError: (error) => errors.push(error) })
   const row = (device: string, more: Partial<LookupRow> = {}): LookupRow => ({
     ...{ serial: `serial-${device}`, fingerprint: 'f', certificateState: 'active', fleet: 'default', device },
-    ...{ profile: 'device', deviceState: 'active', issuerState: 'active', lateRenewalDays: 0, policy: 'meter' },
+    ...{ profile: 'device', deviceState: 'active', issuerState: 'active', lateRenewalDays: 0, group: 'g' },
+    ...{ devicePolicy: null, claimPolicy: 'meter', groupPolicy: null, fleetPolicy: null, policyVersion: 1 },
     ...{ document: { name: 'meter', allow: [] }, changePending: false, readAt: clock.now(), ...more },
   })
   const keep = (device: string, more?: Partial<LookupRow>) => {

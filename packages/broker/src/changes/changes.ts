@@ -1,4 +1,4 @@
-import { changesChannel, MusterError } from '@muster/contracts'
+import { changesChannel, MusterError, previewsChannel } from '@muster/contracts'
 import { listenTo, repeat } from '@muster/db'
 import type { Clock } from '../contact/clock.ts'
 import type { Contact } from '../contact/contact.ts'
@@ -11,6 +11,8 @@ export interface ChangesOptions {
   /** Acts on changes without a receipt: on recent ones, or on `everything`. */
   act(options: { everything: boolean }): Promise<void>
   recheck(): Promise<void>
+  /** Tells what changes would do that somebody thinks of. */
+  answerPreviews(): Promise<void>
   onError(error: unknown): void
   pollMs: number
 }
@@ -29,7 +31,7 @@ const recheckEvery = 20
  * without notifications everything is looked at again, and every live connection is judged again.
  */
 export function openChanges(options: ChangesOptions): Changes {
-  const { url, clock, contact, act, recheck, onError, pollMs } = options
+  const { url, clock, contact, act, recheck, answerPreviews, onError, pollMs } = options
   let polls = 0
   let missed = true
   let leaving: MusterError | undefined
@@ -60,10 +62,10 @@ export function openChanges(options: ChangesOptions): Changes {
   const hurry = () => poll.hurry()
   const listening = listenTo({
     url,
-    channels: [changesChannel],
+    channels: [changesChannel, previewsChannel],
     applicationName: 'muster_broker changes',
     onError,
-    onNotification: hurry,
+    onNotification: (channel) => (channel === previewsChannel ? void answerPreviews().catch(onError) : hurry()),
     onListening() {
       missed = true
       hurry()

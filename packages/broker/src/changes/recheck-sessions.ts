@@ -1,8 +1,9 @@
-import { MusterError } from '@muster/contracts'
-import { judge, type RegistryRow } from '../admission/judge.ts'
+import type { MusterError } from '@muster/contracts'
 import type { Registry } from '../admission/registry.ts'
-import type { Session } from '../sessions/session.ts'
+import { isSamePolicy } from '../sessions/apply-policy.ts'
 import type { Sessions } from '../sessions/sessions.ts'
+import { cutSubscriptions } from './apply-policies.ts'
+import { judgeAgain } from './judge-again.ts'
 
 const batchRows = 1_000
 
@@ -22,21 +23,15 @@ export async function recheckSessions(options: {
     const rows = await registry.findAll(batch.map(({ peer }) => peer.serial))
     for (const session of batch) {
       if (session.removed) continue
-      const refusal = findRefusal(session, rows.get(session.peer.serial), now())
-      if (!refusal) continue
+      const judged = judgeAgain(session, rows.get(session.peer.serial), now())
+      if (!('refusal' in judged)) {
+        if (session.isAdmitted && !isSamePolicy(session.policy, judged.policy))
+          await cutSubscriptions(session, judged.policy)
+        continue
+      }
+      const { refusal } = judged
       await sessions.expel(session, refusal.code)
       onRemoved(session.key, refusal)
     }
-  }
-}
-
-function findRefusal(session: Session, row: RegistryRow | undefined, now: Date): MusterError | undefined {
-  try {
-    const { standing } = judge(session.peer, row, now)
-    if (standing !== 'late' || session.isLate) return undefined
-    return new MusterError('certificate-expired', 'it may come back to renew its certificate')
-  } catch (error) {
-    if (error instanceof MusterError) return error
-    throw error
   }
 }

@@ -16,7 +16,7 @@ export interface Edge {
   /** Something has changed for a device: what was decided about it before no longer counts. */
   forgive(key: string | undefined): void
   /** `act`, and the device of the change is forgiven. */
-  forgivingAfter<Change extends Parameters<typeof sessionKey>[0], Rest extends unknown[]>(
+  forgivingAfter<Change extends { fleet: string; device: string | null }, Rest extends unknown[]>(
     act: (change: Change, ...rest: Rest) => void,
   ): (change: Change, ...rest: Rest) => void
 }
@@ -55,7 +55,8 @@ export function createEdge(options: {
     forgivingAfter:
       (act) =>
       (change, ...rest) => {
-        forgive(sessionKey(change))
+        const { fleet, device } = change
+        if (device !== null) forgive(sessionKey({ fleet, device }))
         act(change, ...rest)
       },
   }

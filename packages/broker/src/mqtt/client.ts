@@ -14,6 +14,7 @@ interface Internals {
   _sessionExpiryClamped: boolean
   _serverKeepAlive: number | undefined
   _keepaliveTimer: NodeJS.Timeout | null
+  broker: { persistence: { removeSubscriptions(client: Client, filters: string[]): Promise<unknown> } }
   _parser: {
     parse(bytes: Buffer): number
     emit(event: 'packet', packet: Packet): void
@@ -117,6 +118,11 @@ export function clientTransport(client: Client, session: Session): Transport {
     // aedes takes down a client in several turns after its socket has closed, and says nothing when it is done.
     async settled() {
       for (let turns = 0; turns < 200 && (client.connected || client.connecting); turns++) await nextTurn()
+    },
+    async unsubscribe(filters) {
+      await internalsOf(client).broker.persistence.removeSubscriptions(client, filters)
+      // Without a packet id nothing is sent. [MQTT-3.11.2-1] is for who has asked.
+      await new Promise<void>((resolve) => client.unsubscribe({ unsubscriptions: filters } as never, () => resolve()))
     },
     send(topic, payload) {
       if (session.removed || socket.destroyed || !client.connected) return

@@ -5,6 +5,7 @@ export const reasonCodes = {
   malformedPacket: 0x81,
   protocolError: 0x82,
   unsupportedVersion: 0x84,
+  notAuthorized: 0x87,
   serverBusy: 0x89,
   serverShuttingDown: 0x8b,
   badAuthenticationMethod: 0x8c,

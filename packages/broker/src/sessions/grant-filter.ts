@@ -1,4 +1,4 @@
-import { isTopicFilter } from '@muster/contracts'
+import { type CompiledPolicy, isTopicFilter } from '@muster/contracts'
 import type { Session } from './session.ts'
 
 /** With the reason code of MQTT 5's SUBACK. */
@@ -27,7 +27,7 @@ export function innerFilter(filter: string): string | undefined {
 /** Counts the filter as subscribed to; answers why not where it is refused. */
 export function grantFilter(session: Session, filter: string): FilterRefusal | undefined {
   const { policy, filters } = session
-  const refused = refuseFilter(session, filter)
+  const refused = refuseFilter(session, policy, filter)
   if (refused) return refused
   // The platform's own, which no limit of a policy may close.
   if (filter === session.renewalTopics.response) return undefined
@@ -37,14 +37,15 @@ export function grantFilter(session: Session, filter: string): FilterRefusal | u
   return undefined
 }
 
-function refuseFilter(session: Session, filter: string): FilterRefusal | undefined {
+/** Whether a policy, in force or thought of, allows a filter, whatever it is counted as. */
+export function refuseFilter(session: Session, policy: CompiledPolicy, filter: string): FilterRefusal | undefined {
   const inner = innerFilter(filter)
   if (inner !== undefined) {
     if (!isTopicFilter(inner)) return { reasonCode: filterInvalid, why: 'not a shared subscription' }
     if (session.isDevice) return { reasonCode: notAuthorised, why: 'shared subscriptions are for services' }
   }
   if (isReport(session, filter)) return undefined
-  const why = session.policy.refuseSubscribe(inner ?? filter)
+  const why = policy.refuseSubscribe(inner ?? filter)
   return why === undefined ? undefined : { reasonCode: notAuthorised, why }
 }
 

@@ -7,6 +7,8 @@ import type { Opening } from '../mqtt/read-connect.ts'
 export interface Transport {
   end(reasonCode: number, reason: string): void
   settled(): Promise<void>
+  /** Ends subscriptions of the connection, and of the session that is kept; the client is not told. */
+  unsubscribe(filters: string[]): Promise<void>
   /** A message of the platform's own, at QoS 1, subscribed to or not. */
   send(topic: string, payload: string): void
 }
@@ -24,6 +26,9 @@ export class Session {
   readonly address: string
   /** Allows nothing until the connection is admitted. */
   policy: CompiledPolicy = nothing
+  isAdmitted = false
+  /** What the registry was asked for the admission may be older than a change of policy: to be asked again. */
+  isOutdated = false
   /** Shut out: nothing of this connection counts any more, its will included. */
   removed = false
   /** Its certificate has expired: it is here to renew it, and nothing of the connection is kept. */
@@ -44,7 +49,12 @@ export class Session {
     this.renewalTopics = renewalTopics(peer.identity)
     this.socket = socket
     this.address = address
-    this.transport = { end: () => socket.destroy(), settled: async () => {}, send: () => {} }
+    this.transport = {
+      end: () => socket.destroy(),
+      settled: async () => {},
+      unsubscribe: async () => {},
+      send: () => {},
+    }
   }
 
   /** What aedes knows it by. What is kept for the device is not to be had, nor lost, while it is late. */

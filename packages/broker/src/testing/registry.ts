@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { type ChangeKind, type IssuerState, issuersChannel, type ProfileName } from '@muster/contracts'
+import { type IssuerState, issuersChannel, type LifeChange, type ProfileName } from '@muster/contracts'
 import { certificates, changes, type Db, devices, fleets, issuers, receipts } from '@muster/db'
 import { poolKey, type TestCa, type TestIssueOptions } from '@muster/pki/testing'
 import { and, eq, inArray, sql } from 'drizzle-orm'
@@ -31,11 +31,10 @@ export function createTestRegistry(db: Db, ca: TestCa) {
 
   async function insertDevice(fleet: string, id: string, group: string, profile: ProfileName, keyFingerprint: string) {
     await db.insert(fleets).values({ name: fleet, createdAt: now() }).onConflictDoNothing()
-    const policy = profile === 'service' ? 'service' : 'device'
     const state = { state: 'active', keyFingerprint } as const
     await db
       .insert(devices)
-      .values({ fleet, id, group, policy, profile, ...state, enrolledAt: now(), stateAt: now() })
+      .values({ fleet, id, group, profile, ...state, enrolledAt: now(), stateAt: now() })
       .onConflictDoUpdate({ target: [devices.fleet, devices.id], set: state })
     // A device has one certificate in use.
     const before = and(eq(certificates.fleet, fleet), eq(certificates.device, id), eq(certificates.state, 'active'))
@@ -111,7 +110,7 @@ export function createTestRegistry(db: Db, ca: TestCa) {
     allowLate: (days: number) => db.update(fleets).set({ lateRenewalDays: days }),
 
     /** State, certificates, change and notification in one transaction; answers the change's number. */
-    change: (device: TestDevice, kind: ChangeKind): Promise<string> =>
+    change: (device: TestDevice, kind: LifeChange): Promise<string> =>
       db.transaction(async (tx) => {
         const [row] = await tx.select().from(certificates).where(eq(certificates.serial, device.serial))
         const fleet = row?.fleet ?? 'default'

@@ -19,7 +19,15 @@ export interface Api extends Disposable {
   readonly url: string
   get<T extends z.ZodType>(path: string, answer: T, query?: Query): Promise<z.output<T>>
   post<T extends z.ZodType>(path: string, body: unknown, answer: T, query?: Query): Promise<z.output<T>>
-  patch<T extends z.ZodType>(path: string, body: unknown, answer: T): Promise<z.output<T>>
+  patch<T extends z.ZodType>(path: string, body: unknown, answer: T, query?: Query): Promise<z.output<T>>
+  /** With `ifVersion` it is refused where another version is in force. */
+  put<T extends z.ZodType>(
+    path: string,
+    body: unknown,
+    answer: T,
+    query?: Query,
+    ifVersion?: number,
+  ): Promise<z.output<T>>
   remove(path: string, query?: Query): Promise<void>
   /** All pages of a list, or as many items as `most`. */
   list<T extends z.ZodType>(path: string, item: T, query?: Query, most?: number): Promise<z.output<T>[]>
@@ -31,12 +39,22 @@ export function openApi({ url, ca, token }: ApiAddress): Api {
   const agent = new Agent({ ca, keepAlive: true, maxSockets: 2 })
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
 
-  async function call(method: string, path: string, query: Query = {}, body?: unknown): Promise<unknown> {
+  async function call(
+    method: string,
+    path: string,
+    query: Query = {},
+    body?: unknown,
+    more: Record<string, string> = {},
+  ): Promise<unknown> {
     const target = new URL(path, url)
     for (const [name, value] of Object.entries(query))
       if (value !== undefined) target.searchParams.set(name, String(value))
     const content = body === undefined ? undefined : JSON.stringify(body)
-    const headers = { ...authorization, ...(content === undefined ? {} : { 'content-type': 'application/json' }) }
+    const headers = {
+      ...more,
+      ...authorization,
+      ...(content === undefined ? {} : { 'content-type': 'application/json' }),
+    }
     const answer = await send(target, { method, headers, agent, timeout: timeoutMs }, content)
     if (answer.status < 300) return answer.text === '' ? undefined : parseJson(url, answer.text)
     throw readProblem(url, answer)
@@ -46,7 +64,11 @@ export function openApi({ url, ca, token }: ApiAddress): Api {
     url,
     get: async (path, answer, query) => check(url, answer, await call('GET', path, query)),
     post: async (path, body, answer, query) => check(url, answer, await call('POST', path, query, body)),
-    patch: async (path, body, answer) => check(url, answer, await call('PATCH', path, {}, body)),
+    patch: async (path, body, answer, query) => check(url, answer, await call('PATCH', path, query, body)),
+    put: async (path, body, answer, query, ifVersion) => {
+      const condition: Record<string, string> = ifVersion === undefined ? {} : { 'if-match': `"${ifVersion}"` }
+      return check(url, answer, await call('PUT', path, query, body, condition))
+    },
     remove: async (path, query) => void (await call('DELETE', path, query)),
     async list(path, item, query = {}, most = Number.POSITIVE_INFINITY) {
       const items: z.output<typeof item>[] = []

@@ -76,7 +76,7 @@ async function listClaims(cli: Cli, options: GlobalOptions): Promise<void> {
       devices && devices.length > 3 ? `${devices.length} names` : (devices?.join(',') ?? 'any'),
     group: (claim) => claim.group,
     profile: (claim) => claim.profile,
-    policy: (claim) => claim.policy,
+    policy: (claim) => claim.policy ?? '',
     used: (claim) => `${claim.used}/${claim.uses}`,
     expires: (claim) => formatInstant(claim.expiresAt),
     label: (claim) => claim.label ?? '',

@@ -1,9 +1,11 @@
-import { Device, deviceStates, revocationReasons } from '@muster/contracts'
+import { ChangedDevice, Device, deviceStates, revocationReasons } from '@muster/contracts'
 import { type Command, Option } from 'commander'
+import { reportReceipts } from '../changes/receipts.ts'
 import { notify, printFields, printRows } from '../io.ts'
 import { parseCount } from '../options.ts'
 import { formatInstant, formatRelative } from '../output/format.ts'
 import { type Cli, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
+import { moveDevice } from './move.ts'
 import { devicePath } from './path.ts'
 import { listRefusals } from './refusals.ts'
 import { revokeDevice } from './revoke.ts'
@@ -35,6 +37,7 @@ export function addDeviceCommands(program: Command, cli: Cli): void {
     devices
       .command(`${action} <id>`)
       .description(description)
+      .option('--wait', 'until every broker has answered with a receipt')
       .action((id: string, _, command: Command) => changeDevice(cli, command.optsWithGlobals(), id, action))
   devices
     .command('revoke <id>')
@@ -42,6 +45,12 @@ export function addDeviceCommands(program: Command, cli: Cli): void {
     .addOption(new Option('--reason <reason>', 'why').choices(revocationReasons).default('unspecified'))
     .option('--wait', 'until every broker has answered with a receipt')
     .action((id: string, _, command: Command) => revokeDevice(cli, command.optsWithGlobals(), id))
+  devices
+    .command('move <id>')
+    .description('put it into another group; its live connection is judged by that at once')
+    .requiredOption('--group <name>', 'the group')
+    .option('--wait', 'until every broker has answered with a receipt')
+    .action((id: string, _, command: Command) => moveDevice(cli, command.optsWithGlobals(), id))
   devices
     .command('why <id>')
     .alias('refusals')
@@ -86,7 +95,7 @@ async function showDevice(cli: Cli, options: GlobalOptions, id: string): Promise
     id: device.id,
     fleet: device.fleet,
     group: device.group,
-    policy: device.policy,
+    policy: `${device.policy}, from ${device.policyFrom}`,
     profile: device.profile,
     state: `${device.state} since ${formatInstant(device.stateAt)}`,
     connected: device.connected ? `yes, to ${device.node} since ${formatInstant(device.connectedAt)}` : 'no',
@@ -98,9 +107,17 @@ async function showDevice(cli: Cli, options: GlobalOptions, id: string): Promise
   })
 }
 
-async function changeDevice(cli: Cli, options: GlobalOptions, id: string, action: string): Promise<void> {
+async function changeDevice(
+  cli: Cli,
+  options: GlobalOptions & { wait?: boolean },
+  id: string,
+  action: string,
+): Promise<void> {
   using api = await openOperatorApi(cli, options)
-  const device = await api.post(`${devicePath(id)}/${action}`, undefined, Device, { fleet: findFleet(cli, options) })
+  const device = await api.post(`${devicePath(id)}/${action}`, undefined, ChangedDevice, {
+    fleet: findFleet(cli, options),
+  })
+  if (options.wait) return reportReceipts(cli, options, api, device.change)
   if (options.json) printFields(cli.io, options, device, {})
   else notify(cli.io, `${device.id} is ${device.state}`)
 }

@@ -16,6 +16,8 @@ export function refusalOf(packet: Packet): MusterError | undefined {
   const code = reasonOf(packet)
   if (code === undefined) return undefined
   const [, named, detail] = /^([a-z-]+): (.*)$/s.exec(reasonStringOf(packet)) ?? []
+  // It was let in and may come back at once: what it may not subscribe to, it is told again.
+  if (packet.cmd === 'disconnect' && named === 'subscribe-denied') return undefined
   if (isErrorCode(named)) return new MusterError(named, detail ?? '')
   const name = (ReasonCodes as Record<number, string>)[code] ?? 'unknown reason'
   return new MusterError('forbidden', `the broker says: ${name} (${code})`)

@@ -31,7 +31,7 @@ describe('creating works', () => {
     expect(row).toMatchObject({
       fleet: 'default',
       group: 'default',
-      policy: 'device',
+      policy: null,
       profile: 'device',
       devices: null,
       uses: 1,
@@ -50,10 +50,10 @@ describe('creating works', () => {
     [{ devices: ['a', 'b', 'a'] }, { uses: 2, devices: ['a', 'b'] }],
     [{ device: 'a' }, { uses: 1, devices: ['a'] }],
     [{ device: 'a', uses: 3 }, { uses: 3 }],
-    [{ profile: 'service' as const }, { policy: 'service' }],
+    [{ profile: 'service' as const }, { policy: null, profile: 'service' }],
     [
       { profile: 'server' as const, fleet: 'muster' },
-      { policy: 'service', fleet: 'muster' },
+      { policy: null, fleet: 'muster' },
     ],
     [{ profile: 'service' as const, policy: 'device' }, { policy: 'device' }],
   ])('%j', async (request, expected) => {

@@ -45,7 +45,12 @@ describe('works', () => {
       subscribe: ['fleets/default/devices/works-1/commands/#', 'fleets/default/groups/line-1/broadcast/#'],
     })
     expect(new X509Certificate(enrolment.chain).raw).toEqual(stage.deps.issuers.active.certificate.raw)
-    expect(await rowOf('works-1')).toMatchObject({ state: 'active', attributes: { model: 'x' }, policy: 'device' })
+    expect(await rowOf('works-1')).toMatchObject({
+      state: 'active',
+      attributes: { model: 'x' },
+      policy: null,
+      claimPolicy: null,
+    })
     const id = claim.split('.')[1]
     expect(await stage.audited('works-1')).toMatchObject([
       { actor: `claim:${id}`, action: 'device.enrol', detail: { claim: id, address: peer, state: 'active' } },
@@ -74,15 +79,15 @@ describe('works', () => {
   })
 
   test.each([
-    ['service', 'service', 'default'],
-    ['server', 'service', 'muster'],
-  ] as const)('profile %s', async (profile, policy, fleet) => {
+    ['service', 'default'],
+    ['server', 'muster'],
+  ] as const)('profile %s', async (profile, fleet) => {
     const claim = await stage.claim({ device: `p-${profile}`, profile, fleet })
     const leaf = leafOf(await stage.enrol(claim, profile === 'server' ? 5 : 6))
     expect(leaf.subjectAltName).toContain(`/fleet/${fleet}/service/p-${profile}`)
     expect(leaf.checkHost('muster.example') !== undefined).toBe(profile === 'server')
     expect(leaf.checkIP('127.0.0.1') !== undefined).toBe(profile === 'server')
-    expect(await rowOf(`p-${profile}`)).toMatchObject({ profile, policy })
+    expect(await rowOf(`p-${profile}`)).toMatchObject({ profile })
   })
 
   test.each(['p384', 'ed25519', 'rsa2048'] as const)('a %s key', async (algorithm) => {

@@ -64,5 +64,12 @@ async function storeVersion(ctx: Context, tx: Tx, stored: Stored): Promise<Saved
   await recordAudit(tx, { actor, action: 'policy.save', fleet, subject: name, detail, requestId, at })
   // Nobody can be under a policy that has just come.
   const seq = before === undefined ? undefined : await announceChange(tx, { kind: 'policy', fleet, policy: name, at })
-  return { name, version, document, savedBy: actor, savedAt: at.toISOString(), change: seq === undefined ? null : String(seq) }
+  return {
+    name,
+    version,
+    document,
+    savedBy: actor,
+    savedAt: at.toISOString(),
+    change: seq === undefined ? null : String(seq),
+  }
 }

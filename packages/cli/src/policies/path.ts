@@ -1,0 +1,1 @@
+export const policyPath = (name: string) => `/v1/policies/${encodeURIComponent(name)}`
