@@ -122,7 +122,7 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   const registry = vouchFor({
     ...{ registry: directory, snapshot, contact, onVouched: observer.vouched },
   })
-  const { ingest } = opening.use(openTelemetry({ db, store, now, observer }))
+  const { ingest } = opening.use(openTelemetry({ db, now, observer }))
   const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
   const figures = createFigures(metrics, { connections: () => sessions.list().length, now })
   const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer, figures }))

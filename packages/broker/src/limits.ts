@@ -18,7 +18,12 @@ export const defaultLimits = {
   packetBytes: 256 * 1_024,
   /** A client that reads nothing for this long of what waits for it is cut off. */
   drainMs: 5_000,
+  /** Messages of one client that are under way at once, and their bytes; beyond it the client is not read. */
   receiveMaximum: 256,
+  inFlightBytes: 1_048_576,
+  topicAliases: 32,
+  /** Answers that a client has not read; beyond it the client is not read either. */
+  unreadBytes: 256 * 1_024,
   /** QoS 1 and 2 messages under way to a client at once; MQTT 5 clients may ask for fewer. */
   sendMaximum: 100,
   /** Above what waits in a connection QoS 0 messages are dropped, and others wait in their queue. */

@@ -18,7 +18,7 @@ export interface Observer {
   removed(key: string, refusal: MusterError): void
   changed(change: Change, outcome: Outcome): void
   handshakeFailed(error: Error): void
-  packetReceived(session: Session, type: string): void
+  packetReceived(session: Session, type: string, count: number): void
   batchStored(rows: number, seconds: number): void
   renewalAsked(session: Session): void
   renewalAnswered(session: Session): void
@@ -64,9 +64,9 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       metrics.handshakesFailed.inc()
       log.debug({ err: error }, 'handshake failed')
     },
-    packetReceived(session, type) {
+    packetReceived(session, type, count) {
       session.lastPacketAt = now().getTime()
-      metrics.packets.inc({ type })
+      metrics.packets.inc({ type }, count)
     },
     batchStored(rows, seconds) {
       metrics.stored.inc(rows)

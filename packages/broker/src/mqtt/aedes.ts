@@ -2,21 +2,24 @@ import { MusterError } from '@muster/contracts'
 import { Aedes, type Client } from 'aedes'
 import type { IConnackPacket } from 'mqtt-packet'
 import type { Session } from '../sessions/session.ts'
-import { clientTransport, guardPackets, keepAwake, openClient, sessionOf } from './client.ts'
+import { clientTransport, openClient, sessionOf } from './client.ts'
 import { coalesceWrites } from './coalesce-writes.ts'
 import { openDeliveries } from './delivery/attach.ts'
 import { judgeSubscribe } from './delivery/judge-subscribe.ts'
 import { quietBroker } from './delivery/quiet-broker.ts'
 import { type Figures, openReports } from './delivery/report.ts'
 import type { ClientPacket } from './guard/packets.ts'
-import { readViolation } from './guard/violation.ts'
 import { createHooks, type HookOptions } from './hooks.ts'
+import type { InboundOptions } from './inbound/inbound.ts'
+import { Reading } from './inbound/reading.ts'
+import { createReceivedOnce } from './inbound/received-once.ts'
+import { createRoute } from './inbound/route.ts'
 import { keepSessions, openKept } from './keep-sessions.ts'
 import { reasonCodes } from './reason-codes.ts'
 import type { SessionStore } from './session-store.ts'
 import type { Body } from './store/packet.ts'
 
-export interface MqttOptions extends HookOptions {
+export interface MqttOptions extends HookOptions, Pick<InboundOptions, 'relay'> {
   node: string
   store: SessionStore
   /** What services are told of this node. */
@@ -42,6 +45,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
     drainTimeout: limits.drainMs,
     maximumPacketSize: limits.packetBytes,
     receiveMaximum: limits.receiveMaximum,
+    topicAliasMaximum: limits.topicAliases,
     sessionExpiryIntervalLimit: limits.sessionExpirySeconds,
     maxClientsIdLength: 128,
     ...{ sharedSubscriptions: true, connackProperties: announce, openSession: openKept(store) },
@@ -55,8 +59,6 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
   /** Whether aedes is to see the packet. */
   function inspect(client: Client, session: Session, packet: ClientPacket): boolean {
     if (session.removed) return false
-    observer.packetReceived(session, packet.cmd)
-    keepAwake(client)
     const wrong = judge(client, session, packet)
     if (wrong !== undefined) {
       observer.denied(session, new MusterError('packet-malformed', wrong))
@@ -85,6 +87,8 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
     return undefined
   }
 
+  const reading = { ...options, inspect, route: createRoute(broker, store), once: createReceivedOnce(store) }
+
   return {
     serve(session) {
       coalesceWrites(session.socket)
@@ -93,15 +97,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
       session.transport = clientTransport(client, session)
       const { opening } = session
       if (!opening) return void session.socket.destroy()
-      opening.decoder.maxBytes = limits.packetBytes
-      guardPackets(client, opening, {
-        inspect: (packet) => inspect(client, session, packet),
-        onViolation(error) {
-          const violation = readViolation(error)
-          observer.denied(session, violation)
-          session.transport.end(violation.reasonCode, violation.message)
-        },
-      })
+      new Reading(client, session, opening, reading).start()
     },
     publishWill(session, { properties, ...will }) {
       const client = { id: session.key, req: session } as unknown as Client

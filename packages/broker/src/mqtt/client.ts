@@ -1,12 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
-import { generate, type IConnectPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
+import type { IConnectPacket, Packet } from 'mqtt-packet'
 import type { Limits } from '../limits.ts'
 import type { Session, Transport } from '../sessions/session.ts'
-
 import type { ClientPacket } from './guard/packets.ts'
-import type { Opening } from './read-connect.ts'
 
 /** What is used of aedes' client beyond its types; the version is pinned for it. */
 interface Internals {
@@ -16,10 +14,11 @@ interface Internals {
   _keepaliveTimer: NodeJS.Timeout | null
   broker: { persistence: { removeSubscriptions(client: Client, filters: string[]): Promise<unknown> } }
   _parser: {
-    parse(bytes: Buffer): number
-    emit(event: 'packet', packet: Packet): void
+    listeners(event: 'packet'): ((packet: Packet) => void)[]
   }
+  conn: NodeJS.EventEmitter
   _parsingBatch: number
+  _nextBatch: (error?: unknown) => void
 }
 
 const internalsOf = (client: Client) => client as unknown as Internals
@@ -50,47 +49,34 @@ export function tellNothingKept(client: Client): void {
   internalsOf(client)._sessionExpiryClamped = true
 }
 
-/** Acknowledges a publication, which then goes no further: no subscriber ever gets it. */
-export function swallow(client: Client, packet: IPublishPacket): void {
-  // aedes drops what is marked so, and leaves it to us to answer for it.
-  const marked = packet as IPublishPacket & { _notAuthorized?: boolean }
-  marked._notAuthorized = true
-  const { messageId } = packet
-  const session = sessionOf(client)
-  if (packet.qos !== 1 || messageId === undefined || !session || session.socket.destroyed) return
-  session.socket.write(generate({ cmd: 'puback', messageId }, { protocolVersion: client.version === 5 ? 5 : 4 }))
+/** How aedes is given a client's packets. */
+export interface Intake {
+  /** `onDone` is called when aedes has done with it, or goes on without. */
+  handle(packet: ClientPacket): void
 }
 
-/** The guard's decoder in the place of aedes' parser: aedes sees what `inspect` lets pass, and nothing after a violation. */
-export function guardPackets(
-  client: Client,
-  { packet: connect, decoder }: Opening,
-  hooks: { inspect(packet: ClientPacket): boolean; onViolation(error: unknown): void },
-): void {
+/** Takes aedes' parser away from it, and the reading of the socket: packets are handed to it, one at a time. */
+export function takeOverReading(client: Client, onDone: () => void): Intake {
   const internals = internalsOf(client)
-  const { _parser: parser } = internals
-  const take = (packet: ClientPacket) => {
-    if (hooks.inspect(packet)) parser.emit('packet', packet as Packet)
+  const [enqueue] = internals._parser.listeners('packet')
+  // What aedes still touches of it.
+  const intake = { client, _queue: [], removeAllListeners() {}, emit() {} }
+  internals._parser = intake as never
+  internals.conn.removeListener('readable', internals._nextBatch)
+  internals._nextBatch = (error) => {
+    if (error) client.emit('error', error)
+    onDone()
   }
-  let broken = false
-  parser.parse = (bytes) => {
-    if (broken) return 0
-    try {
-      decoder.push(bytes)
-      for (let packet = decoder.next(); packet; packet = decoder.next()) take(packet)
-    } catch (error) {
-      broken = true
-      hooks.onViolation(error)
-    }
-    return 0
+  return {
+    handle(packet) {
+      // aedes counts what it has under way from here.
+      internals._parsingBatch = 0
+      enqueue?.call(intake, packet as Packet)
+    },
   }
-  // aedes counts what it has under way from here.
-  internals._parsingBatch = 0
-  take(connect)
-  parser.parse(Buffer.alloc(0))
 }
 
-/** What holds for silent clients is started anew by each packet, whoever answers it. [MQTT-3.1.2-22] */
+/** What holds for silent clients is started anew by what they send, whoever answers it. [MQTT-3.1.2-22] */
 export function keepAwake(client: Client): void {
   internalsOf(client)._keepaliveTimer?.refresh()
 }

@@ -2,24 +2,20 @@ import { MusterError } from '@muster/contracts'
 import type { AedesOptions } from 'aedes'
 import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
-import type { Relay } from '../renewal/relay.ts'
 import { grantFilter, mayReceive } from '../sessions/grant-filter.ts'
-import type { Session } from '../sessions/session.ts'
 import type { Ingest } from '../telemetry/ingest.ts'
-import { assignClientId, boundKeepAlive, keepNothing, sessionOf, swallow, tellNothingKept } from './client.ts'
-import { reasonCodes } from './reason-codes.ts'
+import { assignClientId, boundKeepAlive, keepNothing, sessionOf, tellNothingKept } from './client.ts'
 
 type Hook = 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'
 
 export interface HookOptions {
   ingest: Ingest
-  relay: Relay
   observer: Observer
   limits: Limits
 }
 
 /** What aedes asks. The one place with callbacks: each is a decision made elsewhere. */
-export function createHooks({ ingest, relay, observer, limits }: HookOptions): Required<Pick<AedesOptions, Hook>> {
+export function createHooks({ ingest, observer, limits }: HookOptions): Required<Pick<AedesOptions, Hook>> {
   return {
     preConnect(client, packet, callback) {
       const session = sessionOf(client)
@@ -36,7 +32,7 @@ export function createHooks({ ingest, relay, observer, limits }: HookOptions): R
       done(null, session !== undefined && !session.removed)
     },
 
-    // A will comes here as well, when its connection is gone; `null` is a will of which nobody knows whose it is.
+    // Wills alone: of one whose connection is gone, `null` where nobody knows whose it is.
     authorizePublish(client, packet, callback) {
       const session = client && sessionOf(client)
       if (!session || session.removed) return callback(notAdmitted())
@@ -48,21 +44,10 @@ export function createHooks({ ingest, relay, observer, limits }: HookOptions): R
         observer.denied(session, denial)
         return callback(denial)
       }
-      if (topic === session.renewalTopics.request) {
-        return relay.request(session, payload).then(
-          () => {
-            swallow(client, packet)
-            callback()
-          },
-          () => callback(notAdmitted()),
-        )
-      }
       if (!session.isDevice) return callback()
-      const stored = ingest(session, { topic, payload, qos, messageId: packet.messageId })
-      if (!stored) return callback()
-      stored.then(
+      ingest(session, { topic, payload, qos }).then(
         () => callback(session.removed ? notAdmitted() : undefined),
-        () => (session.socket.destroyed ? callback(notAdmitted()) : refuseToStore(session)),
+        callback,
       )
     },
 
@@ -79,11 +64,6 @@ export function createHooks({ ingest, relay, observer, limits }: HookOptions): R
       return session && mayReceive(session, packet.topic) ? packet : null
     },
   }
-}
-
-// No acknowledgement, and no error code either: [MQTT-4.4.0-2] forbids to send again what was answered with one.
-function refuseToStore(session: Session): void {
-  session.transport.end(reasonCodes.serverBusy, 'unavailable: the message cannot be stored now')
 }
 
 const notAdmitted = () => new MusterError('forbidden', 'the connection is not admitted')

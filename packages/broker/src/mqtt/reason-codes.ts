@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@muster/contracts'
 
-/** MQTT 5 reason codes of a DISCONNECT that Muster sends. [MQTT-3.14.2.1] */
+/** MQTT 5 reason codes that Muster sends, but for those of SUBACK. */
 export const reasonCodes = {
   malformedPacket: 0x81,
   protocolError: 0x82,
@@ -12,9 +12,11 @@ export const reasonCodes = {
   sessionTakenOver: 0x8e,
   topicFilterInvalid: 0x8f,
   topicNameInvalid: 0x90,
+  idNotFound: 0x92,
   receiveMaximumExceeded: 0x93,
   topicAliasInvalid: 0x94,
   packetTooLarge: 0x95,
+  quotaExceeded: 0x97,
   administrativeAction: 0x98,
   payloadFormatInvalid: 0x99,
 } as const
@@ -26,9 +28,9 @@ const connackCodes: Partial<Record<ErrorCode, readonly [v4: number, v5: number]>
   'quota-exceeded': [3, 0x97],
   'request-too-large': [5, 0x95],
 }
-const notAuthorised = [5, 0x87] as const
+const refused = [5, 0x87] as const
 
 export function connackCode(code: ErrorCode, version: number): number {
-  const [v4, v5] = connackCodes[code] ?? notAuthorised
+  const [v4, v5] = connackCodes[code] ?? refused
   return version === 5 ? v5 : v4
 }

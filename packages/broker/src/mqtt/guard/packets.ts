@@ -4,7 +4,8 @@ export type Qos = 0 | 1 | 2
 /** As they came. [MQTT-3.3.2-18] */
 export type UserProperties = [name: string, value: string][]
 
-export interface Properties {
+// Not an interface: those have no index signature, which the store asks for.
+export type Properties = {
   payloadFormatIndicator?: boolean
   messageExpiryInterval?: number
   contentType?: string
