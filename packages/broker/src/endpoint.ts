@@ -8,6 +8,7 @@ import { loadTrust, type Trust, watchTrust } from './issuers.ts'
 import { type Listener, listen } from './listener.ts'
 import type { Observer } from './observer.ts'
 import { openStapling } from './stapling.ts'
+import { openTicketKeys } from './tickets/ticket-keys.ts'
 
 export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now' | 'snapshot'> {
   accept(incoming: Incoming): Promise<void>
@@ -49,10 +50,16 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   const stapling = opening.use(openStapling({ now, onError }))
   stapling.use(credentials.certificate)
   const staple = stapling.responseFor
+  const tickets = opening.use(
+    openTicketKeys({
+      ...{ db, node, periodMs: limits.ticketPeriodMs, pollMs: limits.pollMs, now, onError },
+      ...{ credentials: () => credentials, authorities: () => authorities },
+    }),
+  )
   const listener = opening.use(
     await listen({
       ...{ host, ports: { mqtt: mqttPort, websocket: settings.websocketPort }, limits },
-      ...{ credentials: material(), arrivals: edge.openArrivals, accept, staple, observer },
+      ...{ credentials: material(), arrivals: edge.openArrivals, accept, tickets, staple, observer },
     }),
   )
   // Loaded here, whoever asks: by the roots that are pinned now.

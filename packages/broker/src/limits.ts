@@ -54,6 +54,8 @@ export const defaultLimits = {
   freshnessMs: 300_000,
   /** The longest a statement may take. */
   databaseMs: 5_000,
+  /** A TLS ticket resumes in the period that it was given in and in the next. */
+  ticketPeriodMs: 12 * 3_600_000,
   /** The longest a change waits when its notification is lost. */
   pollMs: 3_000,
 }

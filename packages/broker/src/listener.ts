@@ -6,6 +6,8 @@ import type { Arrival, Arrivals } from './edge/arrivals.ts'
 import type { Limits } from './limits.ts'
 import { listenOn } from './listen-on.ts'
 import type { Observer } from './observer.ts'
+import type { TicketMaterial } from './tickets/ticket-material.ts'
+import { useTickets } from './tickets/use-tickets.ts'
 
 /** Forward secret and authenticated, nothing else. */
 const ciphers = [
@@ -31,6 +33,7 @@ export interface ListenerOptions {
   credentials: Required<Pick<SecureContextOptions, 'key' | 'cert' | 'ca'>>
   arrivals(begin: (arrival: Arrival) => void): Arrivals
   accept(incoming: Incoming): Promise<void>
+  tickets: TicketMaterial
   /** An OCSP response at hand for our certificate (DER), for clients that ask for one. */
   staple(certificate: Buffer): Buffer | null
   observer: Pick<Observer, 'handshakeFailed' | 'failed'>
@@ -44,8 +47,9 @@ export interface Listener extends AsyncDisposable {
 
 /** TLS, behind `arrivals`: a raw connection is handed over here when its ClientHello has come and it is its turn. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { host, limits, credentials, accept, staple, observer } = options
-  const secure = { ciphers, ecdhCurve, minVersion: 'TLSv1.2', honorCipherOrder: true } as const
+  const { host, limits, credentials, accept, tickets, staple, observer } = options
+  const sessionTimeout = Math.ceil((2 * limits.ticketPeriodMs) / 1_000)
+  const secure = { ciphers, ecdhCurve, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionTimeout } as const
   const servers: Server[] = []
   const sockets = new Set<Socket>()
   const underWay = new Map<string, Arrival>()
@@ -59,6 +63,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     // `arrivals` ends those that take too long, however they fill the time.
     handshakeTimeout: 2 * limits.handshakeMs,
   })
+  useTickets(tls, tickets)
   tls.on('tlsClientError', (error, socket) => {
     observer.handshakeFailed(error)
     socket.destroy()
@@ -118,7 +123,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const opened = opening.move()
   return {
     ports,
-    setCredentials: (changed) => tls.setSecureContext({ ...changed, ...secure }),
+    setCredentials(changed) {
+      tls.setSecureContext({ ...changed, ...secure })
+      useTickets(tls, tickets)
+    },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -50,6 +50,9 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
   renewal_windows: { muster_provisioner: 'select insert delete', muster_broker: '' },
   responders: { muster_provisioner: 'select insert', muster_broker: '' },
   telemetry: { muster_provisioner: 'select', muster_broker: 'insert' },
+  ticket_keys: { muster_provisioner: '', muster_broker: 'select insert update delete' },
+  ticket_members: { muster_provisioner: '', muster_broker: 'select insert update delete' },
+  ticket_shares: { muster_provisioner: '', muster_broker: 'select insert update delete' },
 }
 
 /** One text per role and table: privileges on the whole table, or with the columns they are limited to. */

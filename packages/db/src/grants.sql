@@ -31,6 +31,8 @@ grant update (node, connected_at, seen_at) on devices to muster_broker;
 grant insert on telemetry, receipts to muster_broker;
 grant select, insert on issuer_trust to muster_broker;
 grant select, insert on renewal_requests to muster_broker;
+-- What is in them is sealed; the provisioner has no business there.
+grant select, insert, update, delete on ticket_members, ticket_keys, ticket_shares to muster_broker;
 revoke all on function promote_certificate from public;
 grant execute on function promote_certificate to muster_broker;
 grant insert, update (started_at, lease_until, left_at) on nodes to muster_broker;

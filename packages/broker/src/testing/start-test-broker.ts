@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -71,7 +72,7 @@ export async function startTestBroker({
     ...{ node, host: '127.0.0.1', mqttPort: 0, metricsPort: 0, trustDomain: ca.trustDomain, databaseUrl },
     ...options,
     limits: { ...defaultLimits, ...limits },
-    credentials: await issueServerCredentials(ca),
+    credentials: await enrolNode(registry, ca, node),
   }
   const log = pino({ level: 'silent' })
   const now = () => new Date()
@@ -132,7 +133,7 @@ export async function startTestBroker({
       test.broker = await start()
     },
 
-    startNode: (name) => startNode(name),
+    startNode: async (name) => startNode(name, { credentials: await enrolNode(registry, ca, name) }),
     useCredentials: (credentials) => useCredentials(credentials),
 
     async [Symbol.asyncDispose]() {
@@ -145,6 +146,14 @@ export async function startTestBroker({
   return test
 }
 
+/** As the provisioner does it: the registry knows the node and its certificate. */
+async function enrolNode(registry: TestRegistry, ca: TestCa, name: string) {
+  const enrolment = { fleet: platformFleet, group: 'brokers', profile: 'server', hosts: ['localhost'] } as const
+  const { key, cert } = await registry.addDevice(name, enrolment)
+  return { key: createPrivateKey(key), certificate: cert, roots: ca.root.toString() }
+}
+
+/** Not in the registry. */
 export async function issueServerCredentials(ca: TestCa) {
   const key = await poolKey('p256', 0)
   const identity = { fleet: platformFleet, group: 'brokers', device: node, profile: 'server' } as const
