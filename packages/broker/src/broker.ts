@@ -39,6 +39,8 @@ export interface BrokerSettings {
   metricsPort: number
   /** Where MQTT is spoken over WebSocket, if anywhere. */
   websocketPort?: number | undefined
+  /** Of the pages that may use it. */
+  websocketOrigins?: readonly string[]
   /** Balancers that speak the PROXY protocol: addresses, and networks in CIDR notation. */
   proxyFrom?: readonly string[]
   trustDomain: string

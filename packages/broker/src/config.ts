@@ -10,10 +10,22 @@ const Networks = z
   .transform((text) => text.split(',').map((part) => part.trim()))
   .pipe(z.array(Network, 'must be addresses or networks like 10.0.0.0/8, with commas between them'))
 
+const Origins = z
+  .string()
+  .transform((text) => text.split(',').map((part) => part.trim()))
+  .pipe(
+    z.array(
+      z.string().regex(/^https:\/\/[a-z0-9.-]+(:\d+)?$/),
+      'must be like https://console.example:8443, with commas between them',
+    ),
+  )
+
 export const BrokerEnvironment = z.object({
   MUSTER_DATA: z.string().default('.muster'),
   MUSTER_HOST: Host.default('127.0.0.1'),
   MUSTER_MQTT_PORT: Port.default(8_883),
+  MUSTER_WS_PORT: Port.optional(),
+  MUSTER_WS_ORIGINS: Origins.default([]),
   MUSTER_PROXY_FROM: Networks.default([]),
   MUSTER_BROKER_METRICS_PORT: Port.default(9_401),
   MUSTER_DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, 'must begin with postgresql://'),

@@ -58,7 +58,12 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   )
   const listener = opening.use(
     await listen({
-      ...{ host, ports: { mqtt: mqttPort, websocket: settings.websocketPort }, limits },
+      ...{
+        host,
+        ports: { mqtt: mqttPort, websocket: settings.websocketPort },
+        limits,
+        origins: settings.websocketOrigins ?? [],
+      },
       ...{ credentials: material(), arrivals: edge.openArrivals, accept, tickets, staple, observer },
     }),
   )

@@ -3,6 +3,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import { createServer, type SecureContextOptions } from 'node:tls'
 import type { Incoming } from './accept.ts'
 import type { Arrival, Arrivals } from './edge/arrivals.ts'
+import { openWebSocket } from './edge/websocket.ts'
 import type { Limits } from './limits.ts'
 import { listenOn } from './listen-on.ts'
 import type { Observer } from './observer.ts'
@@ -28,6 +29,8 @@ const ecdhCurve = 'X25519MLKEM768:X25519:P-256:P-384'
 export interface ListenerOptions {
   host: string
   ports: { mqtt: number; websocket?: number | undefined }
+  /** Of the pages that may use WebSocket from a browser. */
+  origins: readonly string[]
   limits: Limits
   /** Our key and certificate; `ca`: the root and the issuing CAs that client certificates are built on. */
   credentials: Required<Pick<SecureContextOptions, 'key' | 'cert' | 'ca'>>
@@ -77,14 +80,21 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     underWay.delete(peer)
     arrivals.secured(arrival)
     socket.on('error', ignore)
-    const { address, group } = arrival
-    accept({ socket, tls: socket, address, group }).catch((error: unknown) => {
-      observer.failed(error)
-      socket.destroy()
-    })
+    const { protocol, address, group } = arrival
+    const incoming = { socket, tls: socket, address, group }
+    if (protocol === 'mqtt') letIn(incoming)
+    else websocketEntrance.enter(incoming)
   })
 
+  const letIn = (incoming: Incoming) => {
+    accept(incoming).catch((error: unknown) => {
+      observer.failed(error)
+      incoming.tls.destroy()
+    })
+  }
+
   await using opening = new AsyncDisposableStack()
+  const websocketEntrance = opening.use(openWebSocket({ limits, origins: options.origins, accept: letIn }))
   const arrivals = opening.use(
     options.arrivals((arrival) => {
       const { socket } = arrival

@@ -50,6 +50,8 @@ async function main(): Promise<void> {
     node,
     host: config.MUSTER_HOST,
     mqttPort: config.MUSTER_MQTT_PORT,
+    websocketPort: config.MUSTER_WS_PORT,
+    websocketOrigins: config.MUSTER_WS_ORIGINS,
     proxyFrom: config.MUSTER_PROXY_FROM,
     metricsPort: config.MUSTER_BROKER_METRICS_PORT,
     trustDomain: config.MUSTER_TRUST_DOMAIN,
@@ -62,7 +64,10 @@ async function main(): Promise<void> {
   }
   await using broker = await startBroker({ settings, db, log, now: () => new Date(), clock, snapshot })
 
-  log.info({ ports: { mqtt: broker.mqttPort, metrics: broker.metricsPort } }, 'broker ready')
+  log.info(
+    { ports: { mqtt: broker.mqttPort, websocket: broker.websocketPort, metrics: broker.metricsPort } },
+    'broker ready',
+  )
   if (!shutdown.aborted) await once(shutdown, 'abort')
   log.info({ why: shutdown.reason.message }, 'broker stops')
 }

@@ -45,6 +45,7 @@ export interface TestBrokerOptions {
   limits?: Partial<Limits>
   proxyFrom?: string[]
   websocketPort?: number
+  websocketOrigins?: string[]
   /** In the certificates of its CA. */
   urls?: NonNullable<TestCa['issuer']['urls']>
   /** Between the broker and its database. */
