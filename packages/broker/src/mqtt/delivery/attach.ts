@@ -129,6 +129,7 @@ function createClientHooks(
       one.delivery = new Delivery(one.outlet, {
         ...{ store, limits, observer, receiveMaximum, maximumPacketSize },
         isStored: !clean,
+        otherIdentifiers: (topic) => identifiersAtQos0(this.subscriptions, topic),
       })
       for (const topic of Object.keys(this.subscriptions)) joinGroup(groups, this, one.delivery, topic)
       one.delivery.open()
@@ -163,6 +164,15 @@ function matchOfRetained({ topic, properties, subscriptions = [] }: Delivered): 
   const granted = subscriptions.filter(({ qos, topic: filter }) => qos <= 2 && matchesFilter(filter, topic))
   const qos = Math.max(0, ...granted.map((subscription) => subscription.qos)) as Qos
   return { qos, retainAsPublished: true, identifiers: [properties?.subscriptionIdentifier ?? []].flat() }
+}
+
+function identifiersAtQos0(subscriptions: Internals['subscriptions'], topic: string): number[] {
+  const found: number[] = []
+  for (const filter in subscriptions) {
+    const { qos, si } = subscriptions[filter] ?? {}
+    if (qos === 0 && si !== undefined && matchesFilter(filter, topic)) found.push(si)
+  }
+  return found
 }
 
 function joinGroup(groups: SharedGroups, client: Internals, delivery: Delivery, topic: string): void {

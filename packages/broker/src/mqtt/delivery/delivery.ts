@@ -25,6 +25,8 @@ export interface DeliveryOptions {
   maximumPacketSize: number | undefined
   /** The session outlives its connection: what it gets at QoS 1 and 2 comes from its queue in the store. */
   isStored: boolean
+  /** Identifiers of QoS 0 subscriptions to a topic, of which the queue knows nothing. */
+  otherIdentifiers(topic: string): readonly number[]
 }
 
 /** Messages of a stored session that are taken from the store at a time. */
@@ -214,7 +216,7 @@ export class Delivery {
     const isCurrent = current?.message.brokerCounter === brokerCounter && current.message.brokerId === brokerId
     const fanOut = isCurrent ? current : new FanOut(messageOf(queued))
     const { qos, retain, dup } = queued
-    const identifiers = [queued.properties?.subscriptionIdentifier ?? []].flat() as number[]
+    const identifiers = this.#identifiersOf(queued)
     const send = { qos, retain, dup, identifiers }
     if (qos === 0) {
       this.#transmit(fanOut, send)
@@ -227,6 +229,14 @@ export class Delivery {
       if (!sent) this.#forget(queued)
       else if (messageId === undefined) this.#note({ brokerCounter, messageId: id })
     }
+  }
+
+  /** All that match, where it came by the session's own subscriptions. [MQTT-3.3.4-4] */
+  #identifiersOf({ properties, clientId, topic }: Queued): readonly number[] {
+    const known = [properties?.subscriptionIdentifier ?? []].flat() as number[]
+    if (clientId === undefined || clientId.startsWith('$share/')) return known
+    const others = this.#options.otherIdentifiers(topic)
+    return others.length === 0 ? known : [...known, ...others]
   }
 
   /** Exactly once: after a crash it must come again with this packet id, so that is on disk before. [MQTT-4.3.3-2] */
