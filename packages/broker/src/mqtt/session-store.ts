@@ -131,6 +131,11 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     return this.#state.subscriptions.match(topic)
   }
 
+  *sharedSubscriptions(): Generator<Subscription> {
+    for (const { subscriptions } of this.#state.sessions.values())
+      for (const subscription of subscriptions) if (subscription.topic.startsWith('$share/')) yield subscription
+  }
+
   hasSubscribers(topic: string): boolean {
     return this.#state.subscriptions.matches(topic)
   }

@@ -72,6 +72,8 @@ export function openDeliveries(options: DeliveriesOptions): Deliveries {
     count: () => ++counted.counter,
     onError: observer.failed,
   })
+  for (const { clientId, qos, ...subscription } of store.sharedSubscriptions())
+    groups.join(clientId, undefined, { ...subscription, qos: qos as Qos })
   const watch = openWatch(limits, observer)
   const hooks = createClientHooks(options, attached, distribution, groups)
   function onDrain(this: object) {

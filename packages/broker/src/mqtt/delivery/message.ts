@@ -84,6 +84,9 @@ export interface QueueStore {
   outgoingEnqueue(subscription: { clientId: string }, message: Outgoing): Promise<void>
   outgoingUpdate(client: Holder, name: QueuedName): Promise<void>
   outgoingClearMessageId(client: Holder, name: QueuedName): Promise<unknown>
+  hasSession(key: string): boolean
+  /** Of all sessions that are kept, those subscriptions of which the store itself makes nothing. */
+  sharedSubscriptions(): Iterable<Omit<Subscription, 'qos'> & { qos: number; clientId: string }>
 }
 
 export type Outgoing = Omit<Message, 'properties'> & { dup: boolean; properties?: Record<string, unknown> | undefined }

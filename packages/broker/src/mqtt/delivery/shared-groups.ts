@@ -47,7 +47,8 @@ export class SharedGroups {
     this.#options = options
   }
 
-  join(key: string, delivery: Delivery, subscription: Subscription): void {
+  /** Without a delivery it is a member that is away. */
+  join(key: string, delivery: Delivery | undefined, subscription: Subscription): void {
     const { topic: filter } = subscription
     const inner = innerFilter(filter)
     if (!inner) return
@@ -105,6 +106,11 @@ export class SharedGroups {
     const group = this.#groups.get(filter)
     const member = group && choose(group)
     if (!member) return
+    // Its session has expired, or was purged, since it was here.
+    if (!member.delivery && !this.#options.store.hasSession(member.key)) {
+      this.leaveAll(member.key)
+      return this.#give(filter, message)
+    }
     const { delivery, subscription } = member
     // In the queue of a session that has a subscription of its own to the topic it is a message beside that one's.
     const shared: Message = { ...message, clientId: filter, brokerCounter: this.#options.count() }
