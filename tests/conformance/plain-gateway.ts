@@ -1,8 +1,9 @@
 /**
  * Lets a suite that speaks plain MQTT and chooses its own client ids test a broker behind mutual TLS.
- * `node tests/conformance/plain-gateway.ts [--port 1883] [-- command …]`: starts a platform, listens on the loopback, enrols a
- * device for each client id that it sees, and carries its bytes over a TLS connection with that device's certificate. With a
- * command it runs that, and ends with its exit code; `{port}` in it stands for the port.
+ * `node tests/conformance/plain-gateway.ts [--port 1883] [--client-id a …] [-- command …]`: starts a platform, listens on the
+ * loopback, enrols a device for each client id (those named at once, others when it sees them), and carries its bytes over a
+ * TLS connection with that device's certificate. With a command it runs that and ends with its exit code; `{port}` in it
+ * stands for the port.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -22,7 +23,7 @@ const wide = Policy.parse({
   limits: { messagesPerSecond: 100_000, bytesPerSecond: '256MiB', subscriptions: 1_000 },
 })
 
-export async function openPlainGateway(platform: Platform, port: number) {
+async function openPlainGateway(platform: Platform, port: number, clientIds: string[]) {
   await platform.createPolicy(wide)
   const identities = new Map<string, Promise<Identity>>()
   let spares = 0
@@ -37,6 +38,8 @@ export async function openPlainGateway(platform: Platform, port: number) {
     }
     return identity
   }
+  // Suites wait for seconds only, and an enrolment on a busy machine can take that long.
+  for (const clientId of clientIds) await identityOf(clientId)
   const server = createServer((socket) => {
     socket.on('error', () => {})
     carry(platform, socket, identityOf).catch(() => socket.destroy())
@@ -68,7 +71,8 @@ async function carry(platform: Platform, plain: Socket, identityOf: (clientId: s
   secure.write(first.clientId ? renameClient(first.bytes, id) : first.bytes)
   plain.pipe(secure)
   secure.pipe(plain)
-  plain.on('close', () => secure.destroy())
+  // What it has sent last, its DISCONNECT, still has to arrive.
+  plain.on('close', () => secure.destroySoon())
   secure.on('close', () => plain.destroy())
 }
 
@@ -79,9 +83,12 @@ function nameFor(clientId: string): string {
 }
 
 if (import.meta.main) {
-  const { values, positionals } = parseArgs({ options: { port: { type: 'string' } }, allowPositionals: true })
+  const { values, positionals } = parseArgs({
+    options: { port: { type: 'string', default: '0' }, 'client-id': { type: 'string', multiple: true, default: [] } },
+    allowPositionals: true,
+  })
   await using platform = await startPlatform()
-  await using gateway = await openPlainGateway(platform, Number(values.port ?? 0))
+  await using gateway = await openPlainGateway(platform, Number(values.port), values['client-id'])
   console.log(`plain MQTT on 127.0.0.1:${gateway.port}`)
   const [command, ...args] = positionals.map((word) => word.replaceAll('{port}', String(gateway.port)))
   if (command) {
