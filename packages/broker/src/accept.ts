@@ -4,6 +4,7 @@ import { MusterError } from '@muster/contracts'
 import { type Admission, judge } from './admission/judge.ts'
 import { type Peer, readFingerprint, readPeer } from './admission/peer.ts'
 import type { VouchingRegistry } from './admission/vouch.ts'
+import { whoIs } from './admission/who.ts'
 import type { AddressStanding } from './edge/address-standing.ts'
 import type { CertificatePenalties } from './edge/certificate-penalties.ts'
 import type { Limits } from './limits.ts'
@@ -112,9 +113,10 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
       options.serve(session)
     } catch (error) {
       const refusal = asRefusal(error)
-      penalties.refused(peer.fingerprint, { refusal, named: peer.identity }, since)
+      const who = whoIs(peer)
+      penalties.refused(peer.fingerprint, { refusal, who }, since)
       standing.refused(group)
-      observer.refused(refusal, peer.identity, address)
+      observer.refused(refusal, who, address)
       answer(socket, refusal, packet?.protocolVersion)
     }
   }
@@ -126,7 +128,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
     const remembered = fingerprint === undefined ? undefined : penalties.find(fingerprint)
     if (remembered) {
       standing.refused(group)
-      observer.refused(remembered.refusal, remembered.named, address)
+      observer.refused(remembered.refusal, remembered.who, address)
       return void tls.destroy()
     }
     // Step 1: whose certificate it is.

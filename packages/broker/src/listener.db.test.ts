@@ -84,14 +84,20 @@ describe('certificates', () => {
     expect(rows).toEqual([{ alert: true }])
   })
 
-  test('of a device that never existed leave no refusal behind', async () => {
+  test('of a device that never existed are recorded as a claim', async () => {
     const forged = await muster.addDevice('nobody', { unknown: true })
     expect(await attempt(forged, 'nobody', 'TLSv1.3')).toMatchObject({ returnCode: 5 })
-    await attempt(await muster.addDevice('copied-2', { unknown: true }), 'x', 'TLSv1.3')
     const known = await muster.addDevice('known')
     await attempt(known, 'wrong', 'TLSv1.3')
     await vi.waitFor(async () => expect(await muster.refusals('known')).toEqual(['client-id-mismatch']))
-    expect(await muster.refusals('nobody')).toEqual([])
+    await vi.waitFor(async () => expect(await muster.refusals('nobody')).toEqual(['certificate-unknown']))
+    const { rows } = await muster.db.$client.query(
+      "select device, proven, serial from refusals where device in ('known', 'nobody') order by device",
+    )
+    expect(rows).toEqual([
+      { device: 'known', proven: true, serial: known.serial },
+      { device: 'nobody', proven: false, serial: forged.serial },
+    ])
   })
 
   test('of a server are not for clients', async () => {

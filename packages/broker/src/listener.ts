@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
-import { createServer, type SecureContextOptions } from 'node:tls'
+import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { Incoming } from './accept.ts'
 import type { Arrival, Arrivals } from './edge/arrivals.ts'
 import { openWebSocket } from './edge/websocket.ts'
@@ -56,6 +56,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const servers: Server[] = []
   const sockets = new Set<Socket>()
   const underWay = new Map<string, Arrival>()
+  /** Still known when the peer has gone. */
+  const addresses = new WeakMap<Socket, string>()
 
   const tls = createServer({
     ...credentials,
@@ -68,7 +70,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   })
   useTickets(tls, tickets)
   tls.on('tlsClientError', (error, socket) => {
-    observer.handshakeFailed(error)
+    const { _parent: raw } = socket as TLSSocket & { _parent?: Socket }
+    observer.handshakeFailed(error, socket, (raw && addresses.get(raw)) ?? 'unknown')
     socket.destroy()
   })
   // Answered at once: no handshake waits for it.
@@ -100,6 +103,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       const { socket } = arrival
       const peer = peerOf(socket)
       underWay.set(peer, arrival)
+      addresses.set(socket, arrival.address)
       socket.once('close', () => {
         if (underWay.get(peer) === arrival) underWay.delete(peer)
       })

@@ -1,9 +1,12 @@
-import type { Identity, MusterError } from '@muster/contracts'
+import type { TLSSocket } from 'node:tls'
+import type { MusterError } from '@muster/contracts'
 import type { Logger } from 'pino'
+import { explainHandshake } from './admission/explain-handshake.ts'
+import { readUnproven, whoIs } from './admission/who.ts'
 import type { Change, Outcome } from './changes/act-on-changes.ts'
 import type { Metrics } from './metrics.ts'
 import type { Presence } from './presence.ts'
-import type { RefusalLog } from './refusal-log.ts'
+import type { RefusalLog, Who } from './refusal-log.ts'
 import type { Session } from './sessions/session.ts'
 
 /** What the rest of the process reports; here it becomes metrics, log lines, refusals on record and presence. */
@@ -11,13 +14,14 @@ export interface Observer {
   admitted(session: Session): void
   /** The registry is away, and this node has answered in its place. */
   vouched(): void
-  /** `named`: whom the refusal is recorded against. */
-  refused(refusal: MusterError, named: Pick<Identity, 'fleet' | 'device'> | undefined, address: string): void
+  /** `who`: as far as is known, proven or not. */
+  refused(refusal: MusterError, who: Who | undefined, address: string): void
   denied(session: Session, denial: MusterError): void
   /** Shut out by a judgement that was repeated. */
   removed(key: string, refusal: MusterError): void
   changed(change: Change, outcome: Outcome): void
-  handshakeFailed(error: Error): void
+  /** Before there was a certificate to judge. */
+  handshakeFailed(error: Error, socket: TLSSocket, address: string): void
   packetReceived(session: Session, type: string, count: number): void
   batchStored(rows: number, seconds: number): void
   renewalAsked(session: Session): void
@@ -39,15 +43,15 @@ export interface ObserverOptions {
 }
 
 export function createObserver({ metrics, refusals, presence, log, now }: ObserverOptions): Observer {
-  const refused: Observer['refused'] = (refusal, named, address) => {
+  const refused: Observer['refused'] = (refusal, who, address) => {
     metrics.refusals.inc({ code: refusal.code })
-    if (named) refusals.record(named, refusal, address)
+    refusals.record(who, refusal, address)
     if (refusal.code === 'internal') log.error({ err: refusal }, 'a connection could not be judged')
-    else log.debug({ code: refusal.code, detail: refusal.detail, named, address }, 'refused')
+    else log.debug({ code: refusal.code, detail: refusal.detail, who, address }, 'refused')
   }
   return {
     refused,
-    denied: (session, denial) => refused(denial, session.peer.identity, session.address),
+    denied: (session, denial) => refused(denial, whoIs(session.peer), session.address),
     admitted(session) {
       metrics.admissions.inc()
       presence.connected(session)
@@ -60,9 +64,9 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       metrics.changeSeconds.observe({ kind: change.kind }, seconds)
       log.info({ change: seq, ...change, ...outcome }, 'change carried out')
     },
-    handshakeFailed(error) {
+    handshakeFailed(error, socket, address) {
       metrics.handshakesFailed.inc()
-      log.debug({ err: error }, 'handshake failed')
+      refused(explainHandshake(error), readUnproven(socket), address)
     },
     packetReceived(session, type, count) {
       session.lastPacketAt = now().getTime()

@@ -1,36 +1,29 @@
-import type { Identity, MusterError } from '@muster/contracts'
-import { type Db, repeat } from '@muster/db'
+import type { ErrorCode, MusterError } from '@muster/contracts'
+import { type CountedRefusals, type Db, encodeRefusals, recordRefusalsText, repeat } from '@muster/db'
 
-interface Entry {
-  fleet: string
-  device: string
-  code: string
-  address: string
-  detail: string
-  alert: boolean
-  count: number
-  firstAt: Date
-  lastAt: Date
+/** What is known of who was refused; all of it may be a lie. A fingerprint is looked up, and tells. */
+export interface Who {
+  fleet?: string | undefined
+  device?: string | undefined
+  /** Of the certificate that was shown. */
+  subject?: string | undefined
+  serial?: string | undefined
+  issuer?: string | undefined
+  /** Where TLS has proved its key. */
+  fingerprint?: string | undefined
 }
 
 export interface RefusalLog extends AsyncDisposable {
-  record(identity: Pick<Identity, 'fleet' | 'device'>, refusal: MusterError, address: string): void
+  record(who: Who | undefined, refusal: Pick<MusterError, 'code' | 'detail'>, address: string): void
   flush(): Promise<void>
 }
 
-/** A good-looking certificate that the registry has not issued: somebody may hold a CA key, or want to. */
-const alerting: readonly string[] = ['certificate-unknown', 'certificate-untrusted']
-const maxEntries = 2_000
+/** Somebody may hold a copy of a key, or a CA's: these are looked at first. */
+const alerting: readonly ErrorCode[] = ['certificate-unknown', 'certificate-cloned', 'certificate-untrusted']
 
-// Only for devices that exist: a stranger's certificate may name anything. Row by row, because what the new row says
-// is taken from parameters: reading a refusal back is not the broker's right.
-const text = `
-  insert into refusals as old (fleet, device, code, address, detail, alert, count, first_at, last_at)
-  select d.fleet, d.id, $3, $4, $5, $6, $7::int, $8, $9::timestamptz from devices d where d.fleet = $1 and d.id = $2
-  on conflict (fleet, device, code, address) do update
-    set count = old.count + $7::int, last_at = $9::timestamptz, detail = $5, alert = old.alert or $6`
+const refusalBounds = { entries: 2_000, claimed: 1_000, batch: 500 }
 
-/** Promise 6, written behind: equal refusals are counted in memory, so that a storm of them costs one row a moment. */
+/** Promise 6, written behind: equal refusals are counted in memory, so that a storm of them costs one statement a moment. */
 export function openRefusalLog(options: {
   db: Db
   now(): Date
@@ -38,38 +31,51 @@ export function openRefusalLog(options: {
   onError(error: unknown): void
 }): RefusalLog {
   const { db, now, everyMs = 250, onError } = options
-  const entries = new Map<string, Entry>()
+  let entries = new Map<string, CountedRefusals>()
 
   async function flush() {
-    for (const [key, entry] of [...entries]) {
-      const { fleet, device, code, address, detail, alert, count, firstAt, lastAt } = entry
-      entries.delete(key)
+    while (entries.size > 0) {
+      const batch = [...entries].slice(0, refusalBounds.batch)
+      for (const [key] of batch) entries.delete(key)
       try {
-        const values = [fleet, device, code, address, detail, alert, count, firstAt, lastAt]
-        await db.$client.query({ name: 'record-refusal', text, values })
+        await db.$client.query({ ...recordRefusalsText, values: [encodeRefusals(batch.map(([, entry]) => entry))] })
       } catch (error) {
-        const newer = entries.get(key)
-        entries.set(key, newer ? { ...newer, firstAt, count: newer.count + count } : entry)
+        const newer = entries
+        entries = new Map(batch)
+        for (const [key, entry] of newer) add(key, entry)
         throw error
       }
     }
   }
 
+  /** Beyond the bound only the count is kept, by code; devices keep room that strangers cannot take. */
+  function add(key: string, entry: CountedRefusals) {
+    const same = entries.get(key)
+    if (same) {
+      same.count += entry.count
+      same.lastAt = entry.lastAt
+      same.detail = entry.detail
+      same.alert = same.alert || entry.alert
+      return
+    }
+    const room = entry.certificate?.fingerprint ? refusalBounds.entries : refusalBounds.claimed
+    if (entries.size < room || entry.address === '*') return void entries.set(key, entry)
+    const { certificate: _, ...rest } = entry
+    add(`${entry.code} *`, { ...rest, fleet: '', device: '', address: '*', detail: 'merged: too many at once' })
+  }
+
   const timer = repeat(flush, { everyMs, onError })
   return {
     flush,
-    record({ fleet, device }, { code, detail }, address) {
-      const key = `${fleet}/${device} ${code} ${address}`
+    record(who = {}, { code, detail }, address) {
+      const { fleet = '', device = '', subject = '', serial = '', issuer = '', fingerprint = '' } = who
       const at = now()
-      const entry = entries.get(key)
-      if (entry) {
-        entry.count += 1
-        entry.lastAt = at
-        entry.detail = detail
-      } else if (entries.size < maxEntries) {
-        const alert = alerting.includes(code)
-        entries.set(key, { fleet, device, code, address, detail, alert, count: 1, firstAt: at, lastAt: at })
-      }
+      // A stranger's certificate is an alert where it has taken a name of ours.
+      const alert = alerting.includes(code) && device !== ''
+      const certificate = subject || serial ? { subject, serial, issuer, fingerprint } : undefined
+      const times = { count: 1, firstAt: at, lastAt: at }
+      const key = `${fleet}/${device} ${code} ${address} ${fingerprint}`
+      add(key, { fleet, device, code, address, detail, alert, certificate, ...times })
     },
     async [Symbol.asyncDispose]() {
       await timer[Symbol.asyncDispose]()

@@ -1,3 +1,4 @@
+import { isName } from '@muster/contracts'
 import type { Incoming } from './accept.ts'
 import type { PeerRefusal } from './admission/peer.ts'
 import type { Limits } from './limits.ts'
@@ -9,17 +10,23 @@ import type { Observer } from './observer.ts'
 export function createTurnAway({ limits, observer }: { limits: Limits; observer: Pick<Observer, 'refused'> }) {
   let strangers = 0
 
-  return async function turnAway({ socket, address }: Incoming, { refusal, named }: PeerRefusal): Promise<void> {
-    observer.refused(refusal, named, address)
-    if (strangers >= limits.strangers) return void socket.destroy()
+  return async function turnAway({ socket, address }: Incoming, { refusal, who }: PeerRefusal): Promise<void> {
+    if (strangers >= limits.strangers) {
+      observer.refused(refusal, who, address)
+      return void socket.destroy()
+    }
     strangers += 1
+    let clientId: unknown
     try {
       const opening = await readConnect(socket, { maxBytes: limits.strangerBytes, timeoutMs: limits.strangerMs })
+      clientId = opening?.packet.clientId
       answer(socket, refusal, opening?.packet.protocolVersion)
     } catch {
       socket.destroy()
     } finally {
       strangers -= 1
+      // Without a certificate the client id is the only hint at which device it is.
+      observer.refused(refusal, who ?? (isName(clientId) ? { device: clientId } : undefined), address)
     }
   }
 }

@@ -119,13 +119,18 @@ test('renewals are pulled for what is named, and for all only when that is said'
 })
 
 test('fleets, and how late a device may come', async () => {
-  const fleet: Fleet = { name: 'north', lateRenewalDays: 14, policy: null, createdAt: at }
+  const fleet: Fleet = { name: 'north', lateRenewalDays: 14, policy: null, onClone: 'suspend', createdAt: at }
   api.answers.push({ status: 200, body: { items: [fleet], next: null } })
-  expect(rows((await api.run('fleets', 'list')).stdout)[1]?.slice(0, 2)).toEqual(['north', '14 days'])
+  expect(rows((await api.run('fleets', 'list')).stdout)[1]?.slice(0, 3)).toEqual(['north', '14 days', 'suspend'])
   api.answers.push({ status: 201, body: fleet })
   expect((await api.run('fleets', 'create', 'north')).code).toBe(0)
   api.answers.push({ status: 200, body: fleet })
   expect((await api.run('fleets', 'set', 'north', '--late-renewal-days', '14')).code).toBe(0)
   expect(api.requests.at(-1)).toMatchObject({ target: 'PATCH /v1/fleets/north', body: { lateRenewalDays: 14 } })
   expect((await api.run('fleets', 'set', 'north', '--late-renewal-days', 'x')).code).toBe(2)
+  api.answers.push({ status: 200, body: fleet })
+  expect((await api.run('fleets', 'set', 'north', '--on-clone', 'suspend')).code).toBe(0)
+  expect(api.requests.at(-1)?.body).toEqual({ onClone: 'suspend' })
+  expect((await api.run('fleets', 'set', 'north', '--on-clone', 'guess')).code).toBe(2)
+  expect((await api.run('fleets', 'set', 'north')).code).toBe(2)
 })

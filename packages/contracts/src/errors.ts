@@ -59,6 +59,14 @@ export const errorCodes = [
   'client-id-mismatch',
   'packet-malformed',
   'protocol-error',
+  'certificate-cloned',
+  // before a certificate is known
+  'tls-version',
+  'tls-no-shared-cipher',
+  'tls-server-rejected',
+  'tls-handshake-timeout',
+  'tls-aborted',
+  'tls-failed',
   // topics
   'publish-denied',
   'subscribe-denied',

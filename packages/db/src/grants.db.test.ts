@@ -28,7 +28,7 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
     muster_provisioner: 'select insert update',
     muster_broker: 'select update(connected_at,node,seen_at)',
   },
-  fleets: { muster_provisioner: 'select insert update(late_renewal_days,policy)', muster_broker: 'select' },
+  fleets: { muster_provisioner: 'select insert update(late_renewal_days,on_clone,policy)', muster_broker: 'select' },
   groups: { muster_provisioner: 'select insert update(policy)', muster_broker: 'select' },
   issuer_trust: { muster_provisioner: 'select', muster_broker: 'select insert' },
   issuers: { muster_provisioner: 'select insert update(state,state_at)', muster_broker: 'select' },
@@ -39,10 +39,7 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
   preview_answers: { muster_provisioner: 'select', muster_broker: 'select insert' },
   previews: { muster_provisioner: 'select insert delete', muster_broker: 'select' },
   receipts: { muster_provisioner: 'select', muster_broker: 'select insert' },
-  refusals: {
-    muster_provisioner: 'select insert update',
-    muster_broker: 'select(address,alert,code,count,device,fleet) insert update(alert,count,detail,last_at)',
-  },
+  refusals: { muster_provisioner: 'select delete', muster_broker: '' },
   renewal_requests: {
     muster_provisioner: 'select update(answer,answered_at) delete',
     muster_broker: 'select insert',
@@ -109,6 +106,7 @@ const denied: Record<string, Partial<Record<DbRole, string[]>>> = {
       'select secret_hash from operator_tokens',
       'select payload from telemetry',
       'select detail from refusals',
+      'select bound_refusals($$[]$$)',
     ],
   },
   'what was issued and received stays': {

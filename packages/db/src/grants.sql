@@ -6,7 +6,7 @@ revoke all on all tables in schema public from public, muster_provisioner, muste
 -- Nobody but the owner can change or delete an audit entry.
 grant select, insert on audit to muster_provisioner;
 grant select, insert on fleets, issuers, claim_keys, changes to muster_provisioner;
-grant select, insert, update on devices, claims, operator_tokens, refusals to muster_provisioner;
+grant select, insert, update on devices, claims, operator_tokens to muster_provisioner;
 grant select, insert, update, delete on policies to muster_provisioner;
 -- What was in force once stays on record.
 grant select, insert on policy_versions to muster_provisioner;
@@ -17,7 +17,7 @@ grant select on preview_answers to muster_provisioner;
 grant select, insert, update (state, revoked_at, revocation_reason) on certificates to muster_provisioner;
 grant select on telemetry, receipts, nodes, issuer_trust to muster_provisioner;
 grant update (state, state_at) on issuers to muster_provisioner;
-grant update (late_renewal_days, policy) on fleets to muster_provisioner;
+grant update (late_renewal_days, policy, on_clone) on fleets to muster_provisioner;
 grant select, insert, update on crls to muster_provisioner;
 -- As with certificates: nothing that was signed is forgotten.
 grant select, insert on responders to muster_provisioner;
@@ -36,6 +36,8 @@ grant select, insert, update, delete on ticket_members, ticket_keys, ticket_shar
 revoke all on function promote_certificate from public;
 grant execute on function promote_certificate to muster_broker;
 grant insert, update (started_at, lease_until, left_at) on nodes to muster_broker;
--- ON CONFLICT reads the key; the rest of a refusal is not for the broker to read.
-grant insert, select (fleet, device, code, address, count, alert), update (count, last_at, detail, alert)
-  on refusals to muster_broker;
+-- What was refused is recorded in one way, which bounds it; the broker reads none of it.
+grant select, delete on refusals to muster_provisioner;
+revoke all on function record_refusals, bound_refusals, suspend_cloned from public;
+grant execute on function record_refusals to muster_provisioner, muster_broker;
+grant execute on function suspend_cloned to muster_broker;

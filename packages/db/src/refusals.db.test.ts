@@ -1,31 +1,172 @@
+import { sql } from 'drizzle-orm'
 import { expect, test } from 'vitest'
 import { openDb } from './open.ts'
-import { recordRefusal } from './refusals.ts'
+import { type CountedRefusals, encodeRefusals, recordRefusal, recordRefusalsText } from './refusals.ts'
+import { certificates } from './schema/certificates.ts'
+import { devices } from './schema/devices.ts'
+import { fleets } from './schema/fleets.ts'
 import { refusals } from './schema/refusals.ts'
-import { openTestDb } from './testing.ts'
+import { openTestDb, type TestDb } from './testing.ts'
 
 const first = new Date('2026-01-01T00:00:00Z')
-const refusal = { fleet: 'f', device: 'd', code: 'certificate-unknown', address: '192.0.2.1', detail: 'one' } as const
+const refusal = { fleet: 'f', device: 'd', code: 'device-suspended', address: '192.0.2.1', detail: 'one' } as const
+const shown = { subject: 'CN=d, OU=g, O=f', serial: '0a', issuer: 'CN=i', fingerprint: 'fa' }
+
+async function openRegistry(): Promise<TestDb> {
+  const test = await openTestDb()
+  const at = first
+  await test.db.insert(fleets).values({ name: 'f', createdAt: at })
+  const device = { group: 'g', policy: 'p', profile: 'device', state: 'active', enrolledAt: at, stateAt: at } as const
+  await test.db.insert(devices).values({ ...device, fleet: 'f', id: 'd', keyFingerprint: 'k' })
+  const der = Buffer.alloc(1)
+  const times = { notBefore: at, notAfter: at }
+  const issued = { serial: '0a', fingerprint: 'fa', keyFingerprint: 'k', der, state: 'active', ...times } as const
+  await test.db.insert(certificates).values({ ...issued, fleet: 'f', device: 'd', issuer: 'i' })
+  return test
+}
+
+const record = ({ db }: TestDb, all: readonly Partial<CountedRefusals>[]) =>
+  db.$client.query({
+    ...recordRefusalsText,
+    values: [encodeRefusals(all.map((one) => ({ ...refusal, count: 1, firstAt: first, lastAt: first, ...one })))],
+  })
+const later = (seconds: number) => new Date(first.getTime() + 1_000 * seconds)
+const rowsOf = ({ db }: TestDb) => db.select().from(refusals).orderBy(refusals.lastAt)
+const total = async ({ db }: TestDb) => {
+  const { rows } = await db.execute<{ total: number }>(sql`select sum(count)::int as total from refusals`)
+  return rows[0]?.total
+}
 
 test.each(['muster_provisioner', 'muster_broker'] as const)('%s counts equal refusals in one row', async (role) => {
-  await using test = await openTestDb()
+  await using test = await openRegistry()
   await using db = await openDb({ url: test.as(role), role })
-  await recordRefusal(db, { ...refusal, at: first })
-  const later = Array.from({ length: 20 }, (_, index) => new Date(first.getTime() + 1000 * (index + 1)))
-  await Promise.all(later.map((at) => recordRefusal(db, { ...refusal, detail: 'two', at })))
-  const rows = await test.db.select().from(refusals)
-  expect(rows).toMatchObject([{ ...refusal, detail: 'two', count: 21, alert: false, firstAt: first }])
+  await recordRefusal(db, { ...refusal, proven: true, at: first })
+  const times = Array.from({ length: 20 }, (_, index) => later(index + 1))
+  await Promise.all(times.map((at) => recordRefusal(db, { ...refusal, proven: true, detail: 'two', at })))
+  const expected = { ...refusal, detail: 'two', count: 21, alert: false, firstAt: first, lastAt: later(20) }
+  expect(await rowsOf(test)).toMatchObject([expected])
 })
 
-test('other codes, addresses and devices have rows of their own', async () => {
-  await using test = await openTestDb()
-  for (const other of [{}, { code: 'certificate-revoked' }, { address: '192.0.2.2' }, { device: 'e' }] as const)
-    await recordRefusal(test.db, { ...refusal, ...other, at: first })
-  expect(await test.db.$count(refusals)).toBe(4)
+test('other codes, addresses, devices and proofs have rows of their own', async () => {
+  await using test = await openRegistry()
+  const others = [{}, { code: 'device-revoked' }, { address: '192.0.2.2' }, { device: 'e' }, { proven: true }] as const
+  for (const other of others) await recordRefusal(test.db, { ...refusal, ...other, at: first })
+  expect(await test.db.$count(refusals)).toBe(5)
 })
 
 test('an alert stays raised', async () => {
-  await using test = await openTestDb()
+  await using test = await openRegistry()
   for (const alert of [false, true, false]) await recordRefusal(test.db, { ...refusal, alert, at: first })
-  expect(await test.db.select().from(refusals)).toMatchObject([{ alert: true, count: 3 }])
+  expect(await rowsOf(test)).toMatchObject([{ alert: true, count: 3 }])
+})
+
+test.each([
+  ['the certificate that was issued to it', {}, true],
+  ['its serial number on another certificate', { fingerprint: 'fb' }, false],
+  ['a serial number that nobody has', { serial: '0b' }, false],
+])('%s: proven is %3$s', async (_, certificate, proven) => {
+  await using test = await openRegistry()
+  // Whatever the caller says.
+  await record(test, [{ certificate: { ...shown, ...certificate }, proven: !proven }])
+  expect(await rowsOf(test)).toMatchObject([{ fleet: 'f', device: 'd', proven, subject: shown.subject }])
+})
+
+test('the certificate of one device proves no other name', async () => {
+  await using test = await openRegistry()
+  await record(test, [{ device: 'e', certificate: shown }])
+  expect(await rowsOf(test)).toMatchObject([{ device: 'e', proven: false }])
+})
+
+test('a fleet that does not exist is nobody’s', async () => {
+  await using test = await openRegistry()
+  await record(test, [{ fleet: 'nowhere', device: 'd' }])
+  expect(await rowsOf(test)).toMatchObject([{ fleet: '', device: 'd', proven: false }])
+})
+
+test('what a peer makes up is cut, and can always be written', async () => {
+  await using test = await openRegistry()
+  const nasty = `\u0000\ud800${'x'.repeat(100_000)}\udc00`
+  await record(test, [
+    { device: nasty, detail: nasty, certificate: { ...shown, subject: nasty, issuer: nasty, serial: nasty } },
+  ])
+  const [row] = await rowsOf(test)
+  expect(JSON.stringify(row).length).toBeLessThan(1_500)
+})
+
+test('one address that changes its name has twenty rows, and then one for all', async () => {
+  await using test = await openRegistry()
+  for (let round = 0; round < 10; round++)
+    await record(
+      test,
+      Array.from({ length: 50 }, (_, index) => ({ device: `name-${round}-${index}` })),
+    )
+  const rows = await rowsOf(test)
+  expect(rows).toHaveLength(21)
+  expect(rows.find(({ device }) => device === '')).toMatchObject({ address: refusal.address, count: 480 })
+})
+
+test('a device’s own refusals are not pushed out by those who claim to be it, nor counted beyond the bound', async () => {
+  await using test = await openRegistry()
+  await record(test, [{ proven: true, address: '198.51.100.1' }])
+  for (let round = 1; round <= 10; round++)
+    await record(
+      test,
+      Array.from({ length: 50 }, (_, index) => ({ address: `10.0.${round}.${index}`, lastAt: later(round) })),
+    )
+  const rows = await rowsOf(test)
+  expect(rows.filter(({ proven }) => proven)).toMatchObject([{ address: '198.51.100.1', count: 1 }])
+  expect(rows.filter(({ proven, device }) => !proven && device === 'd')).toHaveLength(10)
+  expect(rows.find(({ address }) => address === '*')).toMatchObject({
+    fleet: '',
+    device: '',
+    proven: false,
+    count: 490,
+  })
+})
+
+test('strangers with ever new names, addresses and serial numbers have 500 rows a code; nothing goes uncounted', async () => {
+  await using test = await openRegistry()
+  await record(test, [{ device: '', code: 'certificate-untrusted', address: '203.0.113.9' }])
+  let number = 0
+  const stranger = (round: number) => {
+    number += 1
+    const address = `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`
+    const certificate = { ...shown, serial: number.toString(16), fingerprint: String(number) }
+    return { fleet: `f${number}`, device: `d${number}`, address, certificate, lastAt: later(round) }
+  }
+  for (let round = 1; round <= 12; round++)
+    await record(
+      test,
+      Array.from({ length: 500 }, () => stranger(round)),
+    )
+  const rows = await rowsOf(test)
+  expect(rows.filter(({ code, address }) => code === refusal.code && address !== '*')).toHaveLength(500)
+  expect(rows.find(({ address }) => address === '*')).toMatchObject({ device: '', count: 5_500 })
+  // Another code has room of its own.
+  expect(rows.find(({ code }) => code === 'certificate-untrusted')).toMatchObject({ address: '203.0.113.9' })
+  expect(await total(test)).toBe(6_001)
+})
+
+test('a device that comes from ever new addresses has fifty rows, the newest, and one for the rest', async () => {
+  await using test = await openRegistry()
+  for (let number = 0; number < 60; number++)
+    await record(test, [{ certificate: shown, address: `10.0.0.${number}`, lastAt: later(number) }])
+  const rows = await rowsOf(test)
+  expect(rows).toHaveLength(51)
+  expect(rows.find(({ address }) => address === '*')).toMatchObject({ device: 'd', proven: true, count: 10 })
+  expect(rows.at(-1)).toMatchObject({ address: '10.0.0.59' })
+})
+
+test('many nodes at once lose nothing, and wait for nobody for ever', async () => {
+  await using test = await openRegistry()
+  const node = async (index: number) => {
+    await using db = await openDb({ url: test.as('muster_broker'), role: 'muster_broker' })
+    for (let round = 0; round < 10; round++)
+      await record(
+        { ...test, db },
+        Array.from({ length: 60 }, (_, n) => ({ device: `d${n}`, address: `10.${index % 2}.${round}.${n}` })),
+      )
+  }
+  await Promise.all(Array.from({ length: 4 }, (_, index) => node(index)))
+  expect(await total(test)).toBe(4 * 10 * 60)
 })

@@ -24,6 +24,7 @@ import { authenticateOperator } from './operators/authenticate.ts'
 import { addPolicyRoutes } from './policies/routes.ts'
 import { addPreviewRoutes } from './previews/routes.ts'
 import { createErrorHandler, InvalidRequest } from './problem.ts'
+import { addRefusalRoutes } from './refusals/routes.ts'
 import { addRenewalRoutes } from './renewal/routes.ts'
 import { addRenewalWindowRoutes } from './renewal-windows/routes.ts'
 import { addRevocationRoutes } from './revocations/routes.ts'
@@ -55,6 +56,7 @@ export function createApp(deps: Deps): App {
   addDeviceRoutes(app, deps)
   addRevocationRoutes(app, deps)
   addChangeRoutes(app, deps)
+  addRefusalRoutes(app, deps)
   addPolicyRoutes(app, deps)
   addPreviewRoutes(app, deps)
   addGroupRoutes(app, deps)

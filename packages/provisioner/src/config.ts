@@ -41,6 +41,9 @@ const variables = z.object({
     .regex(/^[1-9]\d{0,8}$/, 'must be a number of entries')
     .transform(Number)
     .optional(),
+  MUSTER_REFUSAL_RETENTION: Duration.refine((seconds) => seconds > 0, 'must be longer than nothing').default(
+    30 * daySeconds,
+  ),
   MUSTER_NODE: NodeName.max(40).default('1'),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
@@ -86,6 +89,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>) {
       lifetimeMs: read.MUSTER_CRL_LIFETIME * 1_000,
       shardAbove: read.MUSTER_CRL_SHARD_ABOVE,
     },
+    refusalRetentionMs: read.MUSTER_REFUSAL_RETENTION * 1_000,
     node: `provisioner-${read.MUSTER_NODE}`,
     logLevel: read.MUSTER_LOG_LEVEL,
   })

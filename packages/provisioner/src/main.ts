@@ -13,6 +13,7 @@ import { watchIssuers } from './issuers/watch.ts'
 import { createLogger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { stapleOcsp } from './ocsp/staple.ts'
+import { startPruning } from './refusals/prune.ts'
 import { startRenewalAnswers } from './renewal/answer-requests.ts'
 import { issueOwnCertificate } from './startup/issue-own-certificate.ts'
 import { openKeys } from './startup/open-keys.ts'
@@ -59,6 +60,7 @@ async function main(): Promise<void> {
   using _renewal = startOwnRenewal(deps, config.node, api.server, own)
   await using _watch = watchIssuers({ issuers, url, onError })
   await using _answers = startRenewalAnswers(deps, url)
+  await using _pruning = startPruning(deps, config.refusalRetentionMs)
   await using pki = await listenHttp(createPublicApp({ ...deps, ...status }), {
     host,
     port: config.pkiPort,

@@ -8,6 +8,7 @@ const peer: Peer = {
   identity: { fleet: 'default', group: 'g', device: 'd-1', profile: 'device' },
   serial: '4a'.repeat(16),
   fingerprint: 'f1'.repeat(32),
+  issuer: 'CN=issuing-1',
   notBefore: new Date('2027-01-01T00:00:00Z'),
   notAfter: new Date('2027-02-01T00:00:00Z'),
 }
@@ -20,6 +21,9 @@ const row: RegistryRow = {
   profile: 'device',
   deviceState: 'active',
   issuerState: 'active',
+  deviceStateAt: null,
+  revokedAt: null,
+  revocationReason: null,
   lateRenewalDays: 0,
   group: 'g',
   devicePolicy: null,
@@ -27,6 +31,7 @@ const row: RegistryRow = {
   groupPolicy: null,
   fleetPolicy: null,
   policyVersion: null,
+  onClone: 'keep-newest',
   document: null,
 }
 const at = (time: string) => new Date(time)
@@ -35,6 +40,28 @@ test('admits a good certificate of an active device, with its policy filled in f
   const { identity, policy } = judge(peer, row, now)
   expect(identity).toEqual({ ...peer.identity, serial: peer.serial })
   expect(policy.publish).toContain('fleets/default/devices/d-1/telemetry/#')
+})
+
+test.each<[string, Partial<RegistryRow>, string]>([
+  [
+    'since when it is suspended',
+    { deviceState: 'suspended', deviceStateAt: new Date('2027-01-02T00:00:00Z') },
+    '2027-01-02',
+  ],
+  [
+    'since when and why it is revoked',
+    { deviceState: 'revoked', deviceStateAt: '2027-01-03T00:00:00Z', revocationReason: 'keyCompromise' },
+    '2027-01-03T00:00:00.000Z: keyCompromise',
+  ],
+  [
+    'when and why the certificate was',
+    { certificateState: 'revoked', revokedAt: new Date('2027-01-04'), revocationReason: 'superseded' },
+    'revoked at 2027-01-04T00:00:00.000Z: superseded',
+  ],
+  ['which issuer is retired', { issuerState: 'retired' }, 'CN=issuing-1'],
+  ['under which name it is known', { device: 'd-2' }, 'default/d-2'],
+])('a refusal says %s', (_, changed, words) => {
+  expect(() => judge(peer, { ...row, ...changed }, now)).toThrow(words)
 })
 
 test('the most specific policy is in force; a preset is its own document', () => {

@@ -8,6 +8,7 @@ const certificate = {
   raw: Buffer.from('der'),
   subject: { CN: 'd-1', OU: 'g', O: 'f' },
   subjectaltname: 'URI:spiffe://muster.local/fleet/f/device/d-1',
+  issuer: { O: 'Muster', CN: 'issuing-1' },
   serialNumber: '4A0B',
   fingerprint256: 'AB:CD',
   valid_from: 'Jan  1 00:00:00 2027 GMT',
@@ -26,6 +27,7 @@ test('reads who is at the other end', () => {
       identity: { fleet: 'f', group: 'g', device: 'd-1', profile: 'device' },
       serial: '4a0b',
       fingerprint: 'abcd',
+      issuer: 'CN=issuing-1, O=Muster',
       notBefore: new Date('2027-01-01T00:00:00Z'),
       notAfter: new Date('2027-02-01T00:00:00Z'),
     },
@@ -46,7 +48,7 @@ test.each([
 ])('a chain refused with %s', (reason, code) => {
   expect(readPeer(socket({}, reason), 'muster.local', () => false)).toMatchObject({
     refusal: { code },
-    named: { device: 'd-1' },
+    who: { fleet: 'f', device: 'd-1', serial: '4a0b', issuer: 'CN=issuing-1, O=Muster', fingerprint: 'abcd' },
   })
 })
 
@@ -57,9 +59,10 @@ test.each([
   ['another device in the SPIFFE ID', { subjectaltname: 'URI:spiffe://muster.local/fleet/f/device/d-2' }],
   ['two SPIFFE IDs', { subjectaltname: `${certificate.subjectaltname}, ${certificate.subjectaltname}` }],
   ['another trust domain', { subjectaltname: 'URI:spiffe://evil.local/fleet/f/device/d-1' }],
-])('a subject with %s names nobody', (_, changed) => {
+])('a subject with %s is nobody’s, and shown as it is', (_, changed) => {
   const reading = readPeer(socket(changed), 'muster.local', () => false)
-  expect(reading).toMatchObject({ refusal: { code: 'certificate-subject' }, named: undefined })
+  expect(reading).toMatchObject({ refusal: { code: 'certificate-subject' }, who: { serial: '4a0b' } })
+  expect('peer' in reading).toBe(false)
 })
 
 test('an expired certificate that lacks nothing but time is for the registry to judge', () => {

@@ -1,5 +1,8 @@
 import type { PeerCertificate, TLSSocket } from 'node:tls'
-import { type ErrorCode, type Identity, MusterError, parsePeerIdentity, spiffeId } from '@muster/contracts'
+import { type Identity, MusterError, parsePeerIdentity, spiffeId } from '@muster/contracts'
+import type { Who } from '../refusal-log.ts'
+import { explainChain } from './explain-chain.ts'
+import { readClaim, writeName } from './who.ts'
 
 /** Whose certificate is at the other end, after the chain was found good. */
 export interface Peer {
@@ -7,6 +10,8 @@ export interface Peer {
   /** Lower-case hex, like `fingerprint`, the SHA-256 of the certificate's DER. */
   serial: string
   fingerprint: string
+  /** The name of who has signed it. */
+  issuer: string
   notBefore: Date
   notAfter: Date
 }
@@ -14,15 +19,10 @@ export interface Peer {
 export interface PeerRefusal {
   refusal: MusterError
   /** Whom the certificate claims to speak for, as far as that can be read; it may be a lie. */
-  named: Identity | undefined
+  who: Who | undefined
 }
 
-/** What OpenSSL's verdict on a chain is called here, where it is not simply untrusted. */
 const expired = 'CERT_HAS_EXPIRED'
-const dateCodes = new Map<string, ErrorCode>([
-  [expired, 'certificate-expired'],
-  ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
-])
 
 /**
  * On a resumed session the chain's verdict is the first handshake's, and OpenSSL calls a TLS 1.3 session without any
@@ -36,8 +36,9 @@ export function readPeer(
   const certificate = socket.getPeerCertificate()
   if (!certificate?.raw) {
     const refusal = new MusterError('certificate-missing', 'a client certificate is needed')
-    return { refusal, named: undefined }
+    return { refusal, who: undefined }
   }
+  const who = readClaim(certificate)
   let identity: Identity | undefined
   let unreadable: MusterError | undefined
   try {
@@ -49,18 +50,18 @@ export function readPeer(
   const reason = String(socket.authorizationError)
   // Whether a late device may come in to renew is for the registry to say.
   if (!socket.authorized && !(reason === expired && isOnlyExpired(certificate))) {
-    const refusal = new MusterError(dateCodes.get(reason) ?? 'certificate-untrusted', `not trusted: ${reason}`)
-    return { refusal, named: identity }
+    return { refusal: explainChain(reason, certificate), who }
   }
   if (!identity) {
     const refusal = unreadable ?? new MusterError('certificate-subject', 'the subject cannot be read')
-    return { refusal, named: undefined }
+    return { refusal, who }
   }
   return {
     peer: {
       identity,
       serial: certificate.serialNumber.toLowerCase(),
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      issuer: writeName(certificate.issuer),
       notBefore: new Date(certificate.valid_from),
       notAfter: new Date(certificate.valid_to),
     },
@@ -76,7 +77,9 @@ function readIdentity(certificate: PeerCertificate, trustDomain: string): Identi
   const { subject, subjectaltname } = certificate
   const identity = parsePeerIdentity({ subject: { ...subject }, subjectaltname })
   const names = (subjectaltname ?? '').split(', ')
-  if (!names.includes(`URI:${spiffeId(trustDomain, identity)}`))
-    throw new MusterError('certificate-subject', 'the SPIFFE ID is of another trust domain')
+  if (!names.includes(`URI:${spiffeId(trustDomain, identity)}`)) {
+    const given = names.find((name) => name.startsWith('URI:spiffe://'))?.split('/')[2]
+    throw new MusterError('certificate-subject', `the certificate is of trust domain ${given}; this is ${trustDomain}`)
+  }
   return identity
 }

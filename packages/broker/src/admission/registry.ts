@@ -27,7 +27,8 @@ export interface Registry {
 
 const text = `
   select c.serial, c.fingerprint, c.state as "certificateState", d.fleet, d.id as device, d.profile,
-    d.state as "deviceState", i.state as "issuerState", f.late_renewal_days as "lateRenewalDays", 
+    d.state as "deviceState", d.state_at as "deviceStateAt", c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason",
+    i.state as "issuerState", f.late_renewal_days as "lateRenewalDays", f.on_clone as "onClone",
     d."group", d.policy as "devicePolicy", d.claim_policy as "claimPolicy", g.policy as "groupPolicy", f.policy as "fleetPolicy",
     p.version as "policyVersion", p.document,
     exists (

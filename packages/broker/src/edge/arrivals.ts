@@ -58,6 +58,15 @@ const turns = { most: 16, shortMs: 10, longMs: 40 }
 /** Longer than a round trip to anywhere: a handshake that takes it may be dropped when others wait. */
 const stalledMs = 2_000
 const ignore = () => {}
+const tooSlow = ({ stage, held }: Pick<Arrival, 'stage' | 'held'>) => {
+  const so =
+    stage === 'starting'
+      ? held
+        ? 'only a part of its first message came'
+        : 'nothing was sent'
+      : 'it was left unfinished'
+  return new MusterError('tls-handshake-timeout', `no TLS handshake in time: ${so}`)
+}
 
 /**
  * What stands before TLS. A connection costs next to nothing until its ClientHello is there; then it waits for its turn,
@@ -87,6 +96,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   function drop(arrival: Arrival, why: DropReason) {
     forget(arrival)
     options.dropped(why)
+    if (why === 'too-slow') options.refused(tooSlow(arrival), arrival.address)
     if (why === 'not-tls') standing.refused(arrival.group)
     else if (counted.includes(why)) standing.failed(arrival.group)
     // A reset leaves nothing behind in the kernel either.

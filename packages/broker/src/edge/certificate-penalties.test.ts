@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createCertificatePenalties } from './certificate-penalties.ts'
 
 const named = { fleet: 'default', group: 'default', device: 'gate', profile: 'device' as const }
-const refuse = (code: ErrorCode = 'device-revoked') => ({ refusal: new MusterError(code, 'no'), named })
+const refuse = (code: ErrorCode = 'device-revoked') => ({ refusal: new MusterError(code, 'no'), who: named })
 
 function setUp(maxCertificates = 100) {
   let at = 0

@@ -1,4 +1,5 @@
-import type { ErrorCode, Identity, MusterError } from '@muster/contracts'
+import type { ErrorCode, MusterError } from '@muster/contracts'
+import type { Who } from '../refusal-log.ts'
 
 /** Refused certificates, remembered for a short time that grows: so long, they are refused without asking anybody. */
 export interface CertificatePenalties {
@@ -16,7 +17,7 @@ export interface CertificatePenalties {
 
 export interface Remembered {
   refusal: MusterError
-  named: Identity | undefined
+  who: Who | undefined
 }
 
 interface Penalty extends Remembered {
@@ -57,14 +58,14 @@ export function createCertificatePenalties(options: { maxCertificates: number; n
       return known && now() < known.until ? known : undefined
     },
 
-    refused(certificate, { refusal, named }, since) {
+    refused(certificate, { refusal, who }, since) {
       // Decided by what was true before somebody was forgiven: not held against anybody.
       if (since !== forgivenAt || innocent.includes(refusal.code)) return
       const strikes = strikesOf(certificate) + 1
       const over = strikes - (ofConnects.includes(refusal.code) ? freeStrikesOfConnects : freeStrikes)
       const forMs = over < 0 ? 0 : Math.min(longestMs, firstMs * 2 ** over)
       penalties.delete(certificate)
-      penalties.set(certificate, { refusal, named, strikes, until: now() + forMs, forgetAt: now() + forMs + forgetMs })
+      penalties.set(certificate, { refusal, who, strikes, until: now() + forMs, forgetAt: now() + forMs + forgetMs })
       const [longest] = penalties.size > maxCertificates ? penalties.keys() : []
       if (longest !== undefined) penalties.delete(longest)
     },
@@ -75,8 +76,8 @@ export function createCertificatePenalties(options: { maxCertificates: number; n
 
     forgive(key) {
       forgivenAt += 1
-      for (const [certificate, { named }] of penalties)
-        if (named && `${named.fleet}/${named.device}` === key) penalties.delete(certificate)
+      for (const [certificate, { who }] of penalties)
+        if (who && `${who.fleet}/${who.device}` === key) penalties.delete(certificate)
     },
 
     forgiveAll() {

@@ -12,8 +12,10 @@ export function requireClientId(packet: ConnectPacket, identity: Pick<Identity, 
   // [MQTT-3.1.3-8] of MQTT 3.1.1
   if (clientId === '' && protocolVersion !== 5 && !clean)
     throw new MusterError('client-id-mismatch', 'a session that is kept needs a client id')
-  if (clientId !== '' && clientId !== identity.device)
-    throw new MusterError('client-id-mismatch', `the client id must be ${identity.device} or empty`)
+  if (clientId !== '' && clientId !== identity.device) {
+    const given = clientId.length > 64 ? `${clientId.slice(0, 64)}…` : clientId
+    throw new MusterError('client-id-mismatch', `the client id is "${given}"; it must be "${identity.device}" or empty`)
+  }
 }
 
 /** [MQTT-4.12.0-1]: with none of them. @throws Violation */

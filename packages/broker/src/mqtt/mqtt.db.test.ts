@@ -45,7 +45,7 @@ describe('denied', () => {
     client.send(publish(`${own('denied-5')}/telemetry`, { messageId: 3 }))
     expect(await client.next('puback', 2)).toMatchObject({ messageId: 3, reasonCode: 0 })
     await vi.waitFor(async () => {
-      const { rows } = await muster.db.execute(sql`select code, count from refusals where device = 'denied-5'`)
+      const { rows } = await muster.db.execute(sql`select code, count::int from refusals where device = 'denied-5'`)
       expect(rows).toEqual([{ code: 'publish-denied', count: 3 }])
     })
     socket.destroy()

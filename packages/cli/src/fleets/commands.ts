@@ -1,5 +1,6 @@
-import { Fleet } from '@muster/contracts'
-import { type Command, InvalidArgumentError } from 'commander'
+import { cloneActions, Fleet, type UpdateFleetRequest } from '@muster/contracts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { CliError, exitCodes } from '../exit.ts'
 import { notify, printFields, printRows } from '../io.ts'
 import { formatInstant } from '../output/format.ts'
 import { type Cli, type GlobalOptions, openOperatorApi } from '../settings.ts'
@@ -17,7 +18,8 @@ export function addFleetCommands(program: Command, cli: Cli): void {
   fleets
     .command('set <name>')
     .description('change the settings of a fleet')
-    .requiredOption('--late-renewal-days <n>', 'for how long an expired certificate may still renew; 0: not', parseDays)
+    .option('--late-renewal-days <n>', 'for how long an expired certificate may still renew; 0: not', parseDays)
+    .addOption(new Option('--on-clone <action>', 'where a certificate is in use in two places').choices(cloneActions))
     .action((name: string, _, command: Command) => setFleet(cli, command.optsWithGlobals(), name))
 }
 
@@ -31,6 +33,7 @@ async function listFleets(cli: Cli, options: GlobalOptions): Promise<void> {
   printRows(cli.io, options, await api.list('/v1/fleets', Fleet), {
     name: (fleet) => fleet.name,
     'late renewal': (fleet) => (fleet.lateRenewalDays === 0 ? 'no' : `${fleet.lateRenewalDays} days`),
+    'on clone': (fleet) => fleet.onClone,
     created: (fleet) => formatInstant(fleet.createdAt),
   })
 }
@@ -42,10 +45,13 @@ async function createFleet(cli: Cli, options: GlobalOptions, name: string): Prom
   else notify(cli.io, `fleet ${fleet.name} is there`)
 }
 
-async function setFleet(cli: Cli, options: GlobalOptions & { lateRenewalDays?: number }, name: string): Promise<void> {
-  const { lateRenewalDays } = options
+async function setFleet(cli: Cli, options: GlobalOptions & UpdateFleetRequest, name: string): Promise<void> {
+  const { lateRenewalDays, onClone } = options
+  if (lateRenewalDays === undefined && onClone === undefined)
+    throw new CliError('nothing to set: name --late-renewal-days or --on-clone', { exitCode: exitCodes.usage })
   using api = await openOperatorApi(cli, options)
-  const fleet = await api.patch(`/v1/fleets/${encodeURIComponent(name)}`, { lateRenewalDays }, Fleet)
+  const fleet = await api.patch(`/v1/fleets/${encodeURIComponent(name)}`, { lateRenewalDays, onClone }, Fleet)
   if (options.json) return printFields(cli.io, options, fleet, {})
-  notify(cli.io, `an expired certificate of ${fleet.name} may renew for ${fleet.lateRenewalDays} days`)
+  const clones = `a certificate in use in two places: ${fleet.onClone}`
+  notify(cli.io, `${fleet.name}: an expired certificate may renew for ${fleet.lateRenewalDays} days; ${clones}`)
 }

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { certificateStates } from '../certificate-state.ts'
 import { RevocationReason } from '../changes.ts'
 import { DeviceState } from '../device-state.ts'
-import { errorCodes } from '../errors.ts'
 import { Name, ProfileName } from '../identity.ts'
 import { PolicyLevel } from '../policy-source.ts'
 import { Instant } from './paging.ts'
@@ -86,40 +85,3 @@ export const TelemetryMessage = z
   })
   .meta({ id: 'TelemetryMessage' })
 export type TelemetryMessage = z.infer<typeof TelemetryMessage>
-
-export const Refusal = z
-  .object({
-    code: z.enum(errorCodes),
-    address: z.string(),
-    detail: z.string(),
-    alert: z.boolean(),
-    count: z.int(),
-    firstAt: Instant,
-    lastAt: Instant,
-  })
-  .meta({ id: 'Refusal' })
-export type Refusal = z.infer<typeof Refusal>
-
-export const Fleet = z
-  .object({
-    name: Name,
-    lateRenewalDays: z.int().describe('for how long after its end a certificate may still renew'),
-    policy: Name.nullable().describe('in force where nothing more specific is attached; null: the presets'),
-    createdAt: Instant,
-  })
-  .meta({ id: 'Fleet' })
-export type Fleet = z.infer<typeof Fleet>
-
-export const UpdateFleetRequest = z
-  .strictObject({ lateRenewalDays: z.int().min(0).max(3_650).optional(), policy: Name.nullable().optional() })
-  .refine((request) => Object.values(request).some((value) => value !== undefined), 'there is nothing to change')
-  .meta({ id: 'UpdateFleetRequest' })
-export type UpdateFleetRequest = z.infer<typeof UpdateFleetRequest>
-
-export const ChangedFleet = Fleet.extend({
-  change: z.string().nullable().describe('GET /v1/changes/{id} has its receipts; null where brokers need not act'),
-}).meta({ id: 'ChangedFleet' })
-export type ChangedFleet = z.infer<typeof ChangedFleet>
-
-export const CreateFleetRequest = z.strictObject({ name: Name }).meta({ id: 'CreateFleetRequest' })
-export type CreateFleetRequest = z.infer<typeof CreateFleetRequest>

@@ -1,11 +1,11 @@
 import { devices, recordRefusal, telemetry } from '@muster/db'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { listRefusalsOfDevice } from '../refusals/list-of-device.ts'
 import { openStage, refusalOf, type Stage } from '../testing/stage.ts'
 import { findDevice } from './find.ts'
 import { listDevices } from './list.ts'
 import { listCertificates } from './list-certificates.ts'
-import { listRefusals } from './list-refusals.ts'
 import { listTelemetry } from './list-telemetry.ts'
 import { suspendDevice } from './suspend.ts'
 
@@ -88,10 +88,17 @@ test('refusals are the newest first, also of a device that never got in', async 
       ...{ fleet: 'default', device: 'never-in', code, address: '192.0.2.9', detail: 'x' },
       at: new Date(stage.deps.now().getTime() + index),
     })
-  const all = await everything((page) => listRefusals(stage.deps, target('never-in'), page))
+  const all = await everything((page) => listRefusalsOfDevice(stage.deps, target('never-in'), page))
   expect(all.map(({ code }) => code)).toEqual(['csr-invalid', 'device-taken', 'claim-expired'])
-  expect(await listRefusals(stage.deps, target('a'), { limit: 1 })).toEqual({ items: [], next: null })
-  expect(await refusalOf(listRefusals(stage.deps, target('never-in', 'other'), { limit: 1 }))).toBe('device-not-found')
+  expect(all[0]).toMatchObject({
+    fleet: 'default',
+    proven: false,
+    advice: { operator: 'Have its software corrected.' },
+  })
+  expect(await listRefusalsOfDevice(stage.deps, target('a'), { limit: 1 })).toEqual({ items: [], next: null })
+  expect(await refusalOf(listRefusalsOfDevice(stage.deps, target('never-in', 'other'), { limit: 1 }))).toBe(
+    'device-not-found',
+  )
 })
 
 test('certificates', async () => {

@@ -17,11 +17,11 @@ import {
 import type { Deps } from '../context.ts'
 import { type App, contextOf } from '../http/env.ts'
 import { answer, jsonBody, operator, refused } from '../http/responses.ts'
+import { listRefusalsOfDevice } from '../refusals/list-of-device.ts'
 import { approveDevice } from './approve.ts'
 import { findDevice } from './find.ts'
 import { listDevices } from './list.ts'
 import { listCertificates } from './list-certificates.ts'
-import { listRefusals } from './list-refusals.ts'
 import { listTelemetry } from './list-telemetry.ts'
 import { rejectDevice } from './reject.ts'
 import { resumeDevice } from './resume.ts'
@@ -144,6 +144,6 @@ export function addDeviceRoutes(app: App, deps: Deps): void {
   })
   app.openapi(refusals, async (c) => {
     const { fleet, ...page } = c.req.valid('query')
-    return c.json(await listRefusals(deps, { fleet, ...c.req.valid('param') }, page), 200)
+    return c.json(await listRefusalsOfDevice(deps, { fleet, ...c.req.valid('param') }, page), 200)
   })
 }

@@ -104,7 +104,10 @@ describe('names', () => {
     await stage.enrolled('n-5', mine)
     expect(await refusalOf(stage.enrol(await stage.claim({ device: 'n-5' }), nextKey()))).toBe('device-taken')
     expect(await refusalOf(stage.enrol(open, nextKey(), { device: 'n-5' }))).toBe('device-taken')
-    expect(await refusalsOf('n-5')).toMatchObject([{ code: 'device-taken', count: 2 }])
+    expect(await refusalsOf('n-5')).toMatchObject([
+      { code: 'device-taken', proven: true, count: 1 },
+      { code: 'device-taken', proven: false, count: 1 },
+    ])
     const service = await stage.claim({ device: 'n-5', profile: 'service' })
     expect(await refusalOf(stage.enrol(service, mine))).toBe('device-taken')
   })

@@ -24,7 +24,10 @@ export async function recordEnrolRefusal(
     ctx.log.warn({ code, fleet, claim: claim.id, address, requestId: ctx.requestId }, 'alert')
   }
   const device = await findAddressed(ctx, claim, request.device)
-  if (device !== undefined) await recordRefusal(ctx.db, { fleet, device, code, address, detail, alert, at: ctx.now() })
+  // The claim may be for this device alone; a name that the request gives is only its word.
+  const proven = claim.devices?.length === 1
+  const refused = { fleet, device: device ?? '', code, address, detail, alert, proven, at: ctx.now() }
+  if (device !== undefined) await recordRefusal(ctx.db, refused)
 }
 
 async function findAddressed(ctx: Context, claim: ClaimRow, asked: string | undefined): Promise<string | undefined> {

@@ -10,5 +10,5 @@ export async function createFleet(ctx: Context, { name }: CreateFleetRequest): P
     const { actor, requestId } = ctx
     await recordAudit(tx, { actor, action: 'fleet.create', fleet: name, subject: name, requestId, at })
   })
-  return { name, lateRenewalDays: 0, policy: null, createdAt: at.toISOString() }
+  return { name, lateRenewalDays: 0, policy: null, onClone: 'keep-newest', createdAt: at.toISOString() }
 }

@@ -34,7 +34,7 @@ const update = createRoute({
   path: '/v1/fleets/{name}',
   operationId: 'updateFleet',
   description:
-    'How long after its end a certificate of the fleet may still renew, and nothing else; the policy that is in force where nothing more specific is attached.',
+    'For how long an expired certificate may still renew; the policy where nothing more specific is attached; what happens to a certificate in use in two places.',
   tags,
   security: operator,
   request: { params: z.object({ name: Name }), ...jsonBody(UpdateFleetRequest) },

@@ -4,7 +4,7 @@ import { z } from 'zod'
 const Position = z
   .array(z.union([z.string().max(128), z.number()]))
   .min(1)
-  .max(4)
+  .max(8)
 
 /** Where a page ended; opaque to the caller. */
 export function encodeCursor(position: readonly (string | number)[]): string {

@@ -98,7 +98,11 @@ test('late days of a fleet: set, on record, and nothing when nothing changes', a
   expect(await readJson(await set(30))).toMatchObject({ name: 'other', lateRenewalDays: 30 })
   expect((await set(30)).status).toBe(200)
   expect(await stage.audited('other')).toMatchObject([
-    { actor: expect.stringMatching(/^operator:/), action: 'fleet.update', detail: { lateRenewalDays: 30, before: 0 } },
+    {
+      actor: expect.stringMatching(/^operator:/),
+      action: 'fleet.update',
+      detail: { lateRenewalDays: 30, before: { lateRenewalDays: 0 } },
+    },
   ])
   for (const days of [-1, 3_651, 1.5, '7']) expect((await set(days)).status).toBe(400)
   expect(await refusalOf(updateFleet(stage.ctx, 'nowhere', { lateRenewalDays: 1 }))).toBe('fleet-not-found')

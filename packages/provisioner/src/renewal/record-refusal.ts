@@ -17,7 +17,7 @@ export async function recordRenewalRefusal(
     ctx.metrics.alerts.inc({ code })
     ctx.log.warn({ code, fleet, device: id, address, requestId: ctx.requestId }, 'alert')
   }
-  await recordRefusal(db, { fleet, device: id, code, address, detail, alert, at: ctx.now() })
+  await recordRefusal(db, { fleet, device: id, code, address, detail, alert, proven: true, at: ctx.now() })
 }
 
 export const isRefusal = (error: unknown): error is MusterError =>
