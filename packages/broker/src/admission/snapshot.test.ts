@@ -36,6 +36,7 @@ async function open(bound = freshnessMs) {
     ...{ serial: `serial-${device}`, fingerprint: 'f', certificateState: 'active', fleet: 'default', device },
     ...{ profile: 'device', deviceState: 'active', issuerState: 'active', lateRenewalDays: 0, group: 'g' },
     ...{ devicePolicy: null, claimPolicy: 'meter', groupPolicy: null, fleetPolicy: null, policyVersion: 1 },
+    ...{ deviceStateAt: null, revokedAt: null, revocationReason: null, onClone: 'keep-newest' },
     ...{ document: { name: 'meter', allow: [] }, changePending: false, readAt: clock.now(), ...more },
   })
   const keep = (device: string, more?: Partial<LookupRow>) => {
