@@ -11,6 +11,7 @@ import { notify } from './io.ts'
 import { addMigrateCommand } from './migrate/command.ts'
 import { addPolicyCommands } from './policies/commands.ts'
 import { addProcessCommands } from './processes/commands.ts'
+import { addRefusalCommands } from './refusals/commands.ts'
 import { addRenewalCommands } from './renewals/commands.ts'
 import type { Cli } from './settings.ts'
 import { addSimCommand } from './sim/command.ts'
@@ -54,6 +55,7 @@ export function createProgram(cli: Cli): Command {
   addGroupCommands(program, cli)
   addFleetCommands(program, cli)
   addCertificateCommands(program, cli)
+  addRefusalCommands(program, cli)
   addRenewalCommands(program, cli)
   addCaCommands(program, cli)
   addSimCommand(program, cli)
