@@ -17,7 +17,8 @@ export interface Entry {
 /** The messages for one session that it has not acknowledged, in order. */
 export class Queue {
   readonly #byMessage = new Map<number, Entry>()
-  readonly #byPacketId = new Map<number, Entry>()
+  /** Of those that were sent: most queues have none. */
+  #byPacketId: Map<number, Entry> | undefined
   #bytes = 0
 
   get size(): number {
@@ -34,7 +35,7 @@ export class Queue {
 
   add(entry: Entry): void {
     this.#byMessage.set(entry.message.id, entry)
-    if (entry.packetId !== undefined) this.#byPacketId.set(entry.packetId, entry)
+    if (entry.packetId !== undefined) this.#setPacketId(entry, entry.packetId)
     this.#bytes += entry.message.bytes
   }
 
@@ -47,24 +48,34 @@ export class Queue {
   }
 
   findPacketId(packetId: number): Entry | undefined {
-    return this.#byPacketId.get(packetId)
+    return this.#byPacketId?.get(packetId)
   }
 
   /** The message is sent with this packet id. */
   assign(entry: Entry, packetId: number): void {
-    if (entry.packetId !== undefined && this.#byPacketId.get(entry.packetId) === entry)
-      this.#byPacketId.delete(entry.packetId)
+    this.#clearPacketId(entry)
     entry.packetId = packetId
     entry.state = states.sent
-    this.#byPacketId.set(packetId, entry)
+    this.#setPacketId(entry, packetId)
   }
 
   remove(entry: Entry): boolean {
     if (!this.#byMessage.delete(entry.message.id)) return false
-    if (entry.packetId !== undefined && this.#byPacketId.get(entry.packetId) === entry)
-      this.#byPacketId.delete(entry.packetId)
+    this.#clearPacketId(entry)
     this.#bytes -= entry.message.bytes
     return true
+  }
+
+  #setPacketId(entry: Entry, packetId: number) {
+    this.#byPacketId ??= new Map()
+    this.#byPacketId.set(packetId, entry)
+  }
+
+  #clearPacketId(entry: Entry) {
+    const { packetId } = entry
+    if (packetId === undefined || this.#byPacketId?.get(packetId) !== entry) return
+    this.#byPacketId.delete(packetId)
+    if (this.#byPacketId.size === 0) this.#byPacketId = undefined
   }
 
   /** What has expired before it was ever sent. */
