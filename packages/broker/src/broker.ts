@@ -104,6 +104,7 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
     connections: () => sessions.list().length,
     certificateEnds: () => endpoint?.certificateEnds(),
     kept: () => store?.counts,
+    mayKeep: () => store?.isWritable ?? false,
   })
   const refusals = opening.use(openRefusalLog({ db, now, onError }))
   const presence = opening.use(openPresence({ db, node, now, onError }))

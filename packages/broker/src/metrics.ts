@@ -6,6 +6,7 @@ export function createMetrics(options: {
   connections(): number
   certificateEnds(): Date | undefined
   kept(): Record<string, number> | undefined
+  mayKeep(): boolean
 }) {
   const registry = new Registry()
   const registers = [registry]
@@ -34,6 +35,14 @@ export function createMetrics(options: {
     registers,
     collect() {
       for (const [what, count] of Object.entries(options.kept() ?? {})) this.set({ what }, count)
+    },
+  })
+  new Gauge({
+    name: 'muster_broker_sessions_writable',
+    help: '1 while sessions can grow; 0 when the disk is full or fails',
+    registers,
+    collect() {
+      this.set(options.mayKeep() ? 1 : 0)
     },
   })
   return {

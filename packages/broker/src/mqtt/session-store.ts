@@ -68,6 +68,10 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     broker.counter = Math.max(broker.counter, this.#state.lastMessage)
   }
 
+  get isWritable(): boolean {
+    return this.#journal.isWritable()
+  }
+
   get counts() {
     const { sessions, queued, messages, retained, wills } = this.#state
     const all = { sessions: sessions.size, queued, messages: messages.count, wills: wills.size }
@@ -218,11 +222,13 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     const key = client.id
     const will = { key, body: readBody(packet), holder: sessionOf(client)?.peer }
     const record = willRecordKey(key)
-    await this.#journal.propose({
+    const stored = this.#journal.propose({
       writes: [{ type: 'put', key: record, value: encodeBody(will.body, will.holder) }],
       apply: () => this.#state.wills.set(key, will),
       undo: () => [{ type: 'del', key: record }],
     })
+    // Without room it is good for as long as the process lives: a full disk must not keep devices out.
+    await stored.catch(() => this.#state.wills.set(key, will))
   }
 
   async delWill(client: Holder): Promise<void> {

@@ -11,7 +11,7 @@ export interface Proposal {
   undo(): Write[]
   /** Makes it true in memory. */
   apply(): void
-  /** It needs no room: it is written as long as anything can be. */
+  /** It frees room, or hardly takes any: it is written as long as anything can be. */
   frees?: boolean
 }
 
@@ -31,6 +31,8 @@ export interface JournalOptions {
 
 /** All writes of one turn, and of the time the disk was busy, in one batch: they reach the disk together or not at all, in order. */
 export interface Journal extends AsyncDisposable {
+  /** Whether anything new can be kept at the moment. */
+  isWritable(): boolean
   /** Memory is ahead of the disk, which follows: none of these gets lost but with the process. */
   note(...writes: Write[]): void
   /** Resolves when everything noted so far is on disk. @throws MusterError when the disk fails; it is tried again */
@@ -149,6 +151,8 @@ export function openJournal(options: JournalOptions): Journal {
       : new MusterError('unavailable', 'sessions cannot be written to disk now', { cause })
 
   return {
+    isWritable: () => !failure && !room.isFull(),
+
     note(...writes) {
       for (const write of writes) add(write, true)
       linger()

@@ -5,6 +5,7 @@ import { damaged, type Level } from './open-level.ts'
 import { isExpired } from './packet.ts'
 import { Queue } from './queue.ts'
 import {
+  aliveEveryMs,
   aliveKey,
   decodeBody,
   decodeQueued,
@@ -79,7 +80,9 @@ function visitors(loading: Loading): Record<Exclude<keyof typeof kinds, 'message
   return {
     session(recordKey, value) {
       const record = decodeRecord<SessionRecord>(recordKey, value)
-      const endsAt = record.endsAt ?? aliveAt + record.expirySeconds * 1_000
+      // One that ends with its connection has ended with the process.
+      const lastedUntil = Math.min(aliveAt + aliveEveryMs, now)
+      const endsAt = record.endsAt ?? lastedUntil + record.expirySeconds * 1_000
       if (endsAt <= now) return drop(recordKey)
       const session = newSession(recordKey.slice(kinds.session.length), { ...record, endsAt })
       state.sessions.set(session.key, session)

@@ -5,7 +5,7 @@ import type { Observer } from '../../observer.ts'
 import { type Journal, openJournal } from './journal.ts'
 import { loadState } from './load.ts'
 import { findLoss, openLevel } from './open-level.ts'
-import { aliveKey } from './records.ts'
+import { aliveEveryMs, aliveKey } from './records.ts'
 import { openRoom } from './room.ts'
 import type { State } from './state.ts'
 
@@ -26,7 +26,6 @@ export interface OpenedStore {
 }
 
 const tickMs = 1_000
-const aliveEveryMs = 30_000
 const compactAbove = 64 * 1_048_576
 
 /** @throws MusterError when it cannot be opened, with what to do about it */

@@ -61,6 +61,7 @@ export class Queues {
     if (writes.length === 0) return
     await journal.propose({
       writes,
+      frees: deliveries.length === 0,
       apply: () => {
         for (const delivery of deliveries) this.#add(delivery)
         also?.apply()

@@ -65,7 +65,7 @@ export class Received {
     if (await this.find(key, packetId)) return
     if (!this.#state.sessions.has(key)) return this.#add(key, packetId)
     const { write, undo, apply } = this.#receipt(key, packetId)
-    await this.#journal.propose({ writes: [write], apply, undo: () => [undo] })
+    await this.#journal.propose({ writes: [write], apply, undo: () => [undo], frees: true })
   }
 
   /** Released by the sender. */

@@ -10,6 +10,7 @@ export const formatVersion = '1'
 export const versionKey = 'version'
 /** When this node was last seen running. */
 export const aliveKey = 'alive'
+export const aliveEveryMs = 30_000
 
 export const kinds = {
   session: 's/',
