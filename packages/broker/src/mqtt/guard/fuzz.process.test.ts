@@ -116,8 +116,9 @@ async function connect(mqtt: { serve(session: Session): void }, device: string, 
   const [near, far] = duplexPair()
   for (const side of [near, far]) side.on('error', () => {})
   const identity = { fleet: 'f', group: 'default', device, profile }
+  const issuer = 'CN=issuing-1'
   const dates = { notBefore: new Date(0), notAfter: new Date(1e13) }
-  const session = new Session({ identity, serial: device, fingerprint: device, ...dates }, far, 'memory')
+  const session = new Session({ identity, serial: device, fingerprint: device, issuer, ...dates }, far, 'memory')
   const admit = async () => {
     try {
       const opening = await readConnect(far as never, { maxBytes: 10_000, timeoutMs: 500 })
