@@ -86,12 +86,17 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
       if (answer.status >= 300) throw new Error(`${path}: ${answer.text}`)
       return answer.json
     },
-    async createPolicy(policy) {
-      await db.$client.query('insert into policies (fleet, name, document, created_at) values ($1, $2, $3, now())', [
-        'default',
-        policy.name,
-        policy,
-      ])
+    async createPolicy({ name, ...document }) {
+      const options = {
+        port: apiPort,
+        ca,
+        token,
+        method: 'PUT',
+        path: `/v1/policies/${name}`,
+        body: { name, ...document },
+      }
+      const answer = await call(options)
+      if (answer.status >= 300) throw new Error(`policy ${name}: ${answer.text}`)
     },
     async enrol(ids, claim = {}) {
       const { claim: secret } = await platform.api('/v1/claims', { uses: ids.length, ...claim })

@@ -123,8 +123,9 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
 
   /** aedes calls it where a session begins anew or has ended. [MQTT-3.1.2-4] */
   async cleanSubscriptions(client: Holder): Promise<void> {
+    // Asked for after `openSession` has ended what was there: what it has opened since stays, for a session that begins
+    // with a clean start may outlive its connection. [MQTT-3.1.2-4]
     this.#received.forget(client.id)
-    await this.#lives.end(client.id)
   }
 
   async subscriptionsByClient({ id }: Holder): Promise<Omit<Subscription, 'clientId'>[]> {
