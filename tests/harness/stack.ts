@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openTestDb } from '@muster/db/testing'
+import { openTestDb, type TestDb } from '@muster/db/testing'
 import { type DeviceStore, enrol, loadCredentials, memoryStore } from '@muster/device'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { type Answer, type CallOptions, call } from './http.ts'
@@ -26,27 +26,31 @@ export interface Stack extends AsyncDisposable {
   ports: { api: number; pki: number; mqtt: number; provisionerMetrics: number; brokerMetrics: number }
   ca: string
   token: string
+  /** As the broker logs in. */
+  brokerDatabase: string
   /** The database as its owner, for looking into tables. */
   query(sql: string, values?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>
   /** As the operator; throws nothing, the test looks at the status. */
   api(path: string, options?: Partial<CallOptions>): Promise<Answer>
   createClaim(request?: Record<string, unknown>): Promise<string>
   enrolDevice(id: string, claim?: Record<string, unknown>): Promise<EnrolledDevice>
+  /** With `extra` in its environment, until it is started with something else. */
   start(role: Role, extra?: NodeJS.ProcessEnv): Promise<RunningProcess>
   process(role: Role): RunningProcess
   /** A further broker node, with a claim, a store and ports of its own; ends with the stack. */
-  addBroker(node: string): Promise<{ mqtt: number; child: RunningProcess }>
+  addBroker(node: string, extra?: NodeJS.ProcessEnv): Promise<{ mqtt: number; metrics: number; child: RunningProcess }>
   /** SIGKILL, then a new process on the same ports. */
   crash(role: Role): Promise<void>
 }
 
-export async function startStack(): Promise<Stack> {
-  const database = await openTestDb()
+export async function startStack(options: { database?: TestDb } = {}): Promise<Stack> {
+  const database = options.database ?? (await openTestDb())
   const data = await mkdtemp(join(tmpdir(), 'muster-e2e-'))
   const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
   const ports = { api, pki, mqtt, provisionerMetrics, brokerMetrics }
   const processes = new Map<Role, RunningProcess>()
   const further: RunningProcess[] = []
+  const extras = new Map<Role, NodeJS.ProcessEnv>()
   const claimFile = join(data, 'broker.claim')
 
   const env = (role: Role): NodeJS.ProcessEnv => ({
@@ -91,6 +95,7 @@ export async function startStack(): Promise<Stack> {
     ports,
     ca: '',
     token: '',
+    brokerDatabase: database.as('muster_broker'),
     query: (sql, values) => database.db.$client.query(sql, values),
     api: (path, options = {}) => call({ port: api, ca: stack.ca, token: stack.token, path, ...options }),
     async createClaim(request = {}) {
@@ -117,21 +122,29 @@ export async function startStack(): Promise<Stack> {
         })
       return { id, claim, store, credentials, connect }
     },
-    async start(role, extra = {}) {
+    async start(role, extra = extras.get(role) ?? {}) {
+      extras.set(role, extra)
       const child = startProcess(process.execPath, [entryOf(role)], { env: { ...env(role), ...extra }, ipc: true })
       processes.set(role, child)
       await ready(role, child)
       return child
     },
-    async addBroker(node) {
+    async addBroker(node, extra = {}) {
       const [port = 0, metrics = 0] = await freePorts(2)
       const claim = await stack.createClaim({ fleet: 'muster', group: 'brokers', profile: 'server', device: node })
       const ports = { MUSTER_MQTT_PORT: String(port), MUSTER_BROKER_METRICS_PORT: String(metrics) }
-      const own = { ...env('broker'), ...ports, MUSTER_NODE: node, MUSTER_CLAIM: claim, MUSTER_CLAIM_FILE: '' }
+      const own = {
+        ...env('broker'),
+        ...ports,
+        MUSTER_NODE: node,
+        MUSTER_CLAIM: claim,
+        MUSTER_CLAIM_FILE: '',
+        ...extra,
+      }
       const child = startProcess(process.execPath, [entryOf('broker')], { env: own, ipc: true })
       further.push(child)
       await ready('broker', child, metrics)
-      return { mqtt: port, child }
+      return { mqtt: port, metrics, child }
     },
     process(role) {
       const child = processes.get(role)

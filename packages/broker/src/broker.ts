@@ -2,10 +2,10 @@ import { type Db, isDatabaseUnavailable } from '@muster/db'
 import type { Logger } from 'pino'
 import { createAccept } from './accept.ts'
 import { keepRefreshed } from './admission/keep-refreshed.ts'
+import type { KeptSnapshot } from './admission/load-snapshot.ts'
 import { createRegistry } from './admission/registry.ts'
-import type { Snapshot } from './admission/snapshot.ts'
 import { vouchFor } from './admission/vouch.ts'
-import { createActOnChanges } from './changes/act-on-changes.ts'
+import { type Change, createActOnChanges, type Outcome } from './changes/act-on-changes.ts'
 import { createAnswerPreviews } from './changes/answer-previews.ts'
 import { applyPolicies } from './changes/apply-policies.ts'
 import { openChanges } from './changes/changes.ts'
@@ -13,6 +13,7 @@ import { recheckSessions } from './changes/recheck-sessions.ts'
 import type { Clock } from './contact/clock.ts'
 import { openContact } from './contact/contact.ts'
 import { openLease } from './contact/lease.ts'
+import { addOutageMetrics } from './contact/outage-metrics.ts'
 import { createEdge } from './edge/edge.ts'
 import { type Endpoint, openEndpoint } from './endpoint.ts'
 import { createFigures } from './figures.ts'
@@ -31,6 +32,7 @@ import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
+import { createTraffic } from './traffic.ts'
 
 export interface BrokerSettings {
   node: string
@@ -64,7 +66,7 @@ export interface BrokerDeps {
   /** What freshness is measured by. */
   clock: Clock
   /** What is known of the registry from before. */
-  snapshot: Snapshot
+  snapshot: KeptSnapshot
 }
 
 export interface Broker extends AsyncDisposable {
@@ -108,7 +110,9 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   })
   const refusals = opening.use(openRefusalLog({ db, now, onError }))
   const presence = opening.use(openPresence({ db, node, now, onError }))
-  const observer = createObserver({ metrics, refusals, presence, log, now })
+  const list = () => sessions.list()
+  const traffic = createTraffic(metrics.registry, list)
+  const observer = createObserver({ metrics, refusals, presence, traffic, log, now })
 
   const edge = createEdge({ limits, proxyFrom: settings.proxyFrom ?? [], observer, registry: metrics.registry })
   const { sessionsPath: path, sessionsSync: sync } = settings
@@ -125,7 +129,9 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   const registry = vouchFor({
     ...{ registry: directory, snapshot, contact, onVouched: observer.vouched },
   })
-  const { ingest } = opening.use(openTelemetry({ db, now, observer }))
+  const telemetry = opening.use(await openTelemetry({ db, contact, list, limits, now, observer, onError }))
+  const { ingest, waiting } = telemetry
+  addOutageMetrics(metrics.registry, { contact, freshnessMs, snapshot, waiting })
   const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
   const figures = createFigures(metrics, { connections: () => sessions.list().length, now })
   const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer, figures }))
@@ -134,7 +140,11 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
     edge.forgive(one?.key)
     return recheckSessions({ registry, sessions, now, onRemoved: observer.removed, ...one })
   }
-  const onDone = edge.forgivingAfter(observer.changed)
+  const onDone = edge.forgivingAfter((change: Change, outcome: Outcome) => {
+    observer.changed(change, outcome)
+    // What they leave in doubt is read again at once.
+    if (change.kind === 'policy' || change.kind === 'group' || change.kind === 'resume') refreshing.hurry()
+  })
   const changes = opening.use(
     openChanges({
       ...{ url, clock, contact },

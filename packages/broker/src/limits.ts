@@ -52,6 +52,10 @@ export const defaultLimits = {
   renewalWaitMs: 60_000,
   /** For how long this node serves without the registry. */
   freshnessMs: 300_000,
+  /** While the database is away: for how long a message waits before its client is told. */
+  holdMs: 10_000,
+  /** Clients that are told so, or are to send again what was not kept: each of them comes back. */
+  relievedPerSecond: 40,
   /** The longest a statement may take. */
   databaseMs: 5_000,
   /** A TLS ticket resumes in the period that it was given in and in the next. */

@@ -52,6 +52,22 @@ export function createMetrics(options: {
       help: 'Certificates judged by what this node knew before the registry went away',
       registers,
     }),
+    retries: new Counter({
+      name: 'muster_broker_store_retries_total',
+      help: 'Batches of telemetry that could not be stored, and are tried again',
+      registers,
+    }),
+    relieved: new Counter({
+      name: 'muster_broker_telemetry_refused_total',
+      help: 'Connections ended with messages that could not be stored',
+      registers,
+    }),
+    disconnections: new Counter({
+      name: 'muster_broker_disconnections_total',
+      help: 'Connections that have ended, by the client or for which reason by the broker',
+      labelNames: ['why'],
+      registers,
+    }),
     admissions: new Counter({ name: 'muster_broker_admissions_total', help: 'Connections admitted', registers }),
     handshakesFailed: new Counter({
       name: 'muster_broker_handshakes_failed_total',
@@ -68,6 +84,12 @@ export function createMetrics(options: {
       name: 'muster_broker_packets_received_total',
       help: 'MQTT packets received',
       labelNames: ['type'],
+      registers,
+    }),
+    received: new Counter({
+      name: 'muster_broker_messages_received_total',
+      help: 'Messages published by clients',
+      labelNames: ['qos'],
       registers,
     }),
     stored: new Counter({ name: 'muster_broker_telemetry_stored_total', help: 'Messages committed', registers }),

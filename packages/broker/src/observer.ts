@@ -5,9 +5,11 @@ import { explainHandshake } from './admission/explain-handshake.ts'
 import { readUnproven, whoIs } from './admission/who.ts'
 import type { Change, Outcome } from './changes/act-on-changes.ts'
 import type { Metrics } from './metrics.ts'
+import { nameReason } from './mqtt/reason-codes.ts'
 import type { Presence } from './presence.ts'
 import type { RefusalLog, Who } from './refusal-log.ts'
 import type { Session } from './sessions/session.ts'
+import type { Traffic } from './traffic.ts'
 
 /** What the rest of the process reports; here it becomes metrics, log lines, refusals on record and presence. */
 export interface Observer {
@@ -23,7 +25,11 @@ export interface Observer {
   /** Before there was a certificate to judge. */
   handshakeFailed(error: Error, socket: TLSSocket, address: string): void
   packetReceived(session: Session, type: string, count: number): void
+  published(qos: 0 | 1 | 2): void
   batchStored(rows: number, seconds: number): void
+  batchFailed(error: unknown): void
+  /** Sent away with messages that could not be stored. */
+  relieved(): void
   renewalAsked(session: Session): void
   renewalAnswered(session: Session): void
   sessionsWritten(writes: number, seconds: number): void
@@ -34,15 +40,20 @@ export interface Observer {
   failed(error: unknown): void
 }
 
+type Child = { inc(): void }
+type ReceivedByQos = [Child, Child, Child]
+
 export interface ObserverOptions {
   metrics: Metrics
   refusals: Pick<RefusalLog, 'record'>
   presence: Pick<Presence, 'connected' | 'disconnected'>
+  traffic: Pick<Traffic, 'follow'>
   log: Logger
   now(): Date
 }
 
-export function createObserver({ metrics, refusals, presence, log, now }: ObserverOptions): Observer {
+export function createObserver({ metrics, refusals, presence, traffic, log, now }: ObserverOptions): Observer {
+  const received = [0, 1, 2].map((qos) => metrics.received.labels({ qos })) as ReceivedByQos
   const refused: Observer['refused'] = (refusal, who, address) => {
     metrics.refusals.inc({ code: refusal.code })
     refusals.record(who, refusal, address)
@@ -55,7 +66,11 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
     admitted(session) {
       metrics.admissions.inc()
       presence.connected(session)
-      session.socket.once('close', () => presence.disconnected(session))
+      traffic.follow(session)
+      session.socket.once('close', () => {
+        presence.disconnected(session)
+        metrics.disconnections.inc({ why: nameReason(session.endedWith) })
+      })
     },
     vouched: () => metrics.vouched.inc(),
     removed: (key, refusal) => log.info({ key, code: refusal.code }, 'closed: no longer admissible'),
@@ -72,10 +87,16 @@ export function createObserver({ metrics, refusals, presence, log, now }: Observ
       session.lastPacketAt = now().getTime()
       metrics.packets.inc({ type }, count)
     },
+    published: (qos) => received[qos].inc(),
     batchStored(rows, seconds) {
       metrics.stored.inc(rows)
       metrics.storeSeconds.observe(seconds)
     },
+    batchFailed(error) {
+      metrics.retries.inc()
+      log.debug({ err: error }, 'messages could not be stored, and are tried again')
+    },
+    relieved: () => metrics.relieved.inc(),
     renewalAsked: () => metrics.renewals.inc({ step: 'asked' }),
     renewalAnswered: () => metrics.renewals.inc({ step: 'answered' }),
     sessionsWritten: (_writes, seconds) => metrics.sessionSeconds.observe(seconds),

@@ -1,5 +1,4 @@
 export * from './testing/clients.ts'
-export * from './testing/database-gate.ts'
 export * from './testing/locks.ts'
 export * from './testing/mutate.ts'
 export * from './testing/registry.ts'

@@ -46,6 +46,13 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   )
 }
 
+const classOf = (error: unknown) => findDatabaseError(error)?.code?.slice(0, 2)
+
+/** What was to be written cannot be written, today or later: data exceptions. */
+export const isDataRefused = (error: unknown) => classOf(error) === '22'
+/** It is one of the rows that is not taken, and the others might be: data, constraints, triggers. */
+export const blamesRows = (error: unknown) => ['22', '23', 'P0'].includes(classOf(error) ?? '')
+
 /** What the server or the network said, without the statement that drizzle puts around it. */
 export function describeDatabaseError(error: unknown): string {
   const cause = chain(error).reduce<Error | undefined>((_outer, inner) => inner, undefined)

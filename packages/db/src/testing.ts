@@ -5,6 +5,8 @@ import { type Db, openDb } from './open.ts'
 import type { DbRole } from './roles.ts'
 import type {} from './testing-setup.ts'
 
+export * from './testing-gate.ts'
+
 export interface TestDb extends AsyncDisposable {
   db: Db
   /** As the owner: may do everything in this database. */

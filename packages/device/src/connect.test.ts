@@ -60,6 +60,18 @@ describe('works', () => {
     await client.endAsync()
   })
 
+  test('sent away by a broker that cannot store now (0x89), it comes back soon, with what was not acknowledged', async () => {
+    const client = await connect({ store: await enrolledStore(), ...fast })
+    const first = broker.connections.at(-1)
+    first?.socket.pause()
+    const published = client.publishAsync('t', 'held', { qos: 1 })
+    first?.send({ cmd: 'disconnect', reasonCode: 0x89, properties: { reasonString: 'unavailable: not now' } })
+    first?.socket.destroySoon()
+    await published
+    expect(broker.published.at(-1)?.payload.toString()).toBe('held')
+    await client.endAsync()
+  })
+
   test('a first connection is tried until the broker is well', async () => {
     broker.script.push('drop', 0x88, 'drop')
     const client = await connect({ store: await enrolledStore(), ...fast })

@@ -5,6 +5,7 @@ import type { Registry } from './registry.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export interface Refreshing extends AsyncDisposable {
+  /** Reads at once what is not believed until then. */
   hurry(): void
 }
 
@@ -27,13 +28,20 @@ export function keepRefreshed(options: {
   const stopped = new AbortController()
   const pause = (ms: number) => sleep(ms, undefined, { signal: stopped.signal }).catch(() => {})
 
-  async function sweep() {
-    if (!contact.isHere() || (!hurried && performance.now() < dueAt)) return
-    const pauseMs = hurried ? 0 : (everyMs / 2) * Math.min(1, batchRows / Math.max(1, snapshot.size()))
+  async function readDoubted() {
     hurried = false
-    for await (const _ of snapshot.refresh(registry.findAll)) {
-      if (!hurried) await pause(pauseMs)
+    for await (const _ of snapshot.refresh(registry.findAll, 'doubted')) if (stopped.signal.aborted) return
+  }
+
+  async function sweep() {
+    if (!contact.isHere()) return
+    if (hurried) await readDoubted()
+    if (performance.now() < dueAt) return
+    const pauseMs = (everyMs / 2) * Math.min(1, batchRows / Math.max(1, snapshot.size()))
+    for await (const _ of snapshot.refresh(registry.findAll, 'all')) {
       if (stopped.signal.aborted) return
+      if (hurried) await readDoubted()
+      await pause(pauseMs)
     }
     dueAt = performance.now() + everyMs / 2
   }

@@ -22,7 +22,8 @@ interface Entry {
   at: number
 }
 
-const never = Number.MIN_SAFE_INTEGER
+/** The time of a row that is not believed. */
+export const never = Number.MIN_SAFE_INTEGER
 
 /** Rows by serial number, the one that was written last at the end. */
 export class SnapshotState {
@@ -69,6 +70,10 @@ export class SnapshotState {
     for (const [name, value] of this.facts) yield ['fact', name, value]
     for (const [serial, { key, at, text }] of this.entries) yield ['row', serial, key, at, text]
     if (this.mark) yield ['mark', this.mark.mark, this.mark.freshnessMs]
+  }
+
+  listDoubted(): string[] {
+    return [...this.entries].filter(([, { at }]) => at === never).map(([serial]) => serial)
   }
 
   /** Into the time of another process; `undefined` where it is not known how much went by. */

@@ -140,7 +140,7 @@ describe('does not vouch', () => {
       pass(5)
       snapshot.note({ kind: 'revoke', fleet: 'default', device: 'a' })
       return new Map([['serial-a', answer]])
-    })
+    }, 'all')
     for await (const _ of sweep);
     expect(stateOf('a')).toBe('revoked')
     await close()
@@ -153,7 +153,7 @@ describe('a sweep', () => {
     for (const device of ['a', 'b', 'c']) first.keep(device)
     pass(40_000)
     const rows = [first.row('a'), first.row('b', { deviceState: 'suspended' })]
-    for await (const _ of first.snapshot.refresh(async () => new Map(rows.map((row) => [row.serial, row]))));
+    for await (const _ of first.snapshot.refresh(async () => new Map(rows.map((row) => [row.serial, row])), 'all'));
     pass(40_000)
     expect(['a', 'b', 'c'].map(first.stateOf)).toEqual(['active', 'suspended', undefined])
     first.snapshot.markFresh(first.clock.now())
@@ -163,6 +163,24 @@ describe('a sweep', () => {
     expect(second.snapshot.size()).toBe(2)
     await second.close()
   })
+})
+
+test('what is not believed is read again by itself, and then it is', async () => {
+  const { keep, row, snapshot, stateOf, close } = await open()
+  keep('a')
+  keep('b')
+  snapshot.doubt({ key: 'default/a' })
+  expect([stateOf('a'), stateOf('b')]).toEqual([undefined, 'active'])
+  pass(5)
+  const asked: string[][] = []
+  const findAll = async (serials: string[]) => {
+    asked.push(serials)
+    return new Map([['serial-a', row('a')]])
+  }
+  for await (const _ of snapshot.refresh(findAll, 'doubted'));
+  expect(asked).toEqual([['serial-a']])
+  expect([stateOf('a'), stateOf('b')]).toEqual(['active', 'active'])
+  await close()
 })
 
 describe('a later process may not serve', () => {

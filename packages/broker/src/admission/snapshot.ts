@@ -3,7 +3,7 @@ import type { Clock } from '../contact/clock.ts'
 import { decodeRow, encodeRow } from './encode-row.ts'
 import type { LookupRow } from './registry.ts'
 import type { LogRecord, SnapshotLog } from './snapshot-log.ts'
-import { type SnapshotRecord, SnapshotState } from './snapshot-state.ts'
+import { never, type SnapshotRecord, SnapshotState } from './snapshot-state.ts'
 
 /** What this node can still say about certificates while the registry cannot be asked. */
 export interface Snapshot extends AsyncDisposable {
@@ -21,8 +21,8 @@ export interface Snapshot extends AsyncDisposable {
   superseded(key: string): void
   /** Resolves when nothing that was noted can be forgotten any more. */
   sync(): Promise<void>
-  /** Reads all rows again. */
-  refresh(findAll: (serials: string[]) => Promise<Map<string, LookupRow>>): AsyncIterable<void>
+  /** Reads all rows again, or only those that are not believed until then. */
+  refresh(findAll: FindAll, which: 'all' | 'doubted'): AsyncIterable<void>
   /** From `at` on this node may serve for the freshness bound. */
   markFresh(at: number): void
   /** The registry is going to be told that this node leaves: from then on what is kept is worth nothing. */
@@ -32,6 +32,8 @@ export interface Snapshot extends AsyncDisposable {
   fact(name: string): unknown
   size(): number
 }
+
+type FindAll = (serials: string[]) => Promise<Map<string, LookupRow>>
 
 export interface SnapshotOptions {
   log: SnapshotLog
@@ -102,7 +104,7 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
     const entry = state.entries.get(serial)
     if (!entry) return
     if (!row) commit(['gone', serial])
-    else if (entry.at === Number.MIN_SAFE_INTEGER || entry.text !== encodeRow(row, addDocument)) keep(row)
+    else if (entry.at === never || entry.text !== encodeRow(row, addDocument)) keep(row)
   }
 
   function rewriteNow() {
@@ -135,16 +137,16 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
     },
     superseded: (key) => commit(['doubt', { key }]),
     sync: () => log.sync(),
-    async *refresh(findAll) {
+    async *refresh(findAll, which) {
       const startedAt = clock.now()
-      const serials = [...state.entries.keys()]
+      const serials = which === 'all' ? [...state.entries.keys()] : state.listDoubted()
       for (let start = 0; start < serials.length; start += batchRows) {
         const batch = serials.slice(start, start + batchRows)
         const rows = await findAll(batch)
         for (const serial of batch) keepAgain(serial, rows.get(serial))
         if (start + batchRows < serials.length) yield
       }
-      commit(['swept', startedAt])
+      if (which === 'all') commit(['swept', startedAt])
     },
     markFresh(at) {
       if (at - (state.mark?.mark.at ?? Number.NEGATIVE_INFINITY) < freshnessMs / 50) return

@@ -1,5 +1,6 @@
+import { type DatabaseGate, openDatabaseGate } from '@muster/db/testing'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type DatabaseGate, nextEvent, openDatabaseGate, startTestBroker, type TestBroker } from '../testing.ts'
+import { nextEvent, startTestBroker, type TestBroker } from '../testing.ts'
 
 let gate: DatabaseGate
 let muster: TestBroker

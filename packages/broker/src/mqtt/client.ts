@@ -93,6 +93,7 @@ export function clientTransport(client: Client, session: Session): Transport {
   const { socket } = session
   return {
     end(reasonCode, reason) {
+      session.endedWith ??= reasonCode
       if (client.version !== 5 || !client.connected || client.closed) {
         socket.destroy()
         return

@@ -21,6 +21,13 @@ export const reasonCodes = {
   payloadFormatInvalid: 0x99,
 } as const
 
+const reasonNames = new Map<number, string>(Object.entries(reasonCodes).map(([name, code]) => [code, name]))
+
+/** Who ended a connection: the client, or this side, and why. */
+export function nameReason(reasonCode: number | undefined): string {
+  return reasonCode === undefined ? 'client' : (reasonNames.get(reasonCode) ?? 'other')
+}
+
 /** CONNACK return codes of MQTT 3.1.1 and reason codes of MQTT 5; what is not here is "not authorised". */
 const connackCodes: Partial<Record<ErrorCode, readonly [v4: number, v5: number]>> = {
   'client-id-mismatch': [2, 0x85],

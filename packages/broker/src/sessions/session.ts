@@ -38,6 +38,10 @@ export class Session {
   opening: Opening | undefined
   /** Filters that were granted. */
   readonly filters = new Set<string>()
+  /** Since when it has unanswered messages that are not kept here, in milliseconds since the epoch. */
+  owesSince: number | undefined
+  /** The MQTT 5 reason code with which this side has ended the connection. */
+  endedWith: number | undefined
   /** When a packet last came, in milliseconds since the epoch. */
   lastPacketAt = 0
   /** The client id to tell a client that gave none. */

@@ -4,7 +4,7 @@ import { nextEvent, rawClient, someoneWaitsFor, startTestBroker, type TestBroker
 
 let muster: TestBroker
 beforeAll(async () => {
-  muster = await startTestBroker()
+  muster = await startTestBroker({ limits: { holdMs: 300 } })
 })
 afterAll(() => muster[Symbol.asyncDispose]())
 
@@ -58,15 +58,18 @@ describe('acknowledged means stored', () => {
       [4, 2],
       [5, 1],
       [5, 2],
-    ] as const)('MQTT %s, QoS %s is not acknowledged in any way: the connection is closed', async (version, qos) => {
-      const id = `refused-${version}-${qos}`
-      const { connect } = await openRaw(id, version)
-      const client = await connect()
-      client.send(message(id, 'x', qos))
-      await client.closed
-      const after = client.received.slice(1)
-      expect(after).toMatchObject(version === 5 ? [{ cmd: 'disconnect', reasonCode: 0x89 }] : [])
-    })
+    ] as const)(
+      'MQTT %s, QoS %s is not acknowledged in any way: after a while the connection is closed',
+      async (version, qos) => {
+        const id = `refused-${version}-${qos}`
+        const { connect } = await openRaw(id, version)
+        const client = await connect()
+        client.send(message(id, 'x', qos))
+        await client.closed
+        const after = client.received.slice(1)
+        expect(after).toMatchObject(version === 5 ? [{ cmd: 'disconnect', reasonCode: 0x89 }] : [])
+      },
+    )
 
     test('QoS 0 is dropped and counted, and the connection stays', async () => {
       const { connect } = await openRaw('refused-0', 4)

@@ -1,5 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MusterError } from '@muster/contracts'
+import type { Transport } from '../sessions/session.ts'
+import { createLane, type Held } from './lane.ts'
 
 export interface TelemetryRow {
   fleet: string
@@ -9,92 +10,84 @@ export interface TelemetryRow {
   qos: number
   /** Milliseconds since the epoch. */
   receivedAt: number
+  /** QoS 1: with the connection gone before it is stored, it is given up, because it will be sent again. */
+  sender?: Sender
+}
+
+/** The connection it came on. */
+export interface Sender {
+  socket: { destroyed: boolean }
+  transport: Pick<Transport, 'end'>
 }
 
 export interface TelemetryWriter extends AsyncDisposable {
   /**
-   * Resolves when the row is committed; rows of one device are stored in the order they are added.
-   * @throws MusterError `unavailable`: not stored as far as is known, or no room to wait
+   * Resolves when the row is committed; rows of one device are stored in the order they are added. While the database is away
+   * it waits, but for QoS 0.
+   * @throws MusterError `unavailable`: not stored as far as is known, or no room to wait; `publish-denied`: never to be stored
    */
   add(row: TelemetryRow): Promise<void>
+  /** Whether rows wait for a database that is away. */
+  isBlocked(): boolean
+  isFull(): boolean
+  waiting(): { rows: number; bytes: number }
+  /** Whose rows wait, and since when the oldest of each does, in milliseconds since the epoch. */
+  senders(): Map<Sender, number>
 }
 
 export interface TelemetryWriterOptions {
   insert(rows: readonly TelemetryRow[]): Promise<void>
+  /** Whether it is worth trying. */
+  isHere?(): boolean
   windowMs?: number
+  retryMs?: number
   maxRows?: number
   maxQueuedRows?: number
   maxQueuedBytes?: number
-  onBatch?: (rows: number, seconds: number) => void
-}
-
-interface Batch {
-  rows: TelemetryRow[]
-  bytes: number
-  stored: PromiseWithResolvers<void>
+  onBatch?: ((rows: number, seconds: number) => void) | undefined
+  /** A batch could not be stored, and is tried again. */
+  onRetry?: ((error: unknown) => void) | undefined
 }
 
 /** Inserts under way at once: one is prepared while the other waits for the disk. A device always has the same. */
 const laneCount = 2
 
 export function createTelemetryWriter(options: TelemetryWriterOptions): TelemetryWriter {
-  const { windowMs = 2, maxRows = 2_000, maxQueuedRows = 50_000, maxQueuedBytes = 64 * 1_048_576 } = options
-  const lanes = Array.from({ length: laneCount }, () => createLane({ windowMs, maxRows, store }))
+  const { maxQueuedRows = 50_000, maxQueuedBytes = 64 * 1_048_576, isHere = () => true } = options
+  const { windowMs = 2, retryMs = 250, maxRows = 2_000, insert, onBatch, onRetry } = options
+  const lane = () => createLane({ insert, isHere, windowMs, retryMs, maxRows, onBatch, onRetry, onSettled: release })
+  const lanes = Array.from({ length: laneCount }, lane)
   const held = { rows: 0, bytes: 0 }
 
-  async function store({ rows, bytes, stored }: Batch) {
-    const startedAt = performance.now()
-    try {
-      await options.insert(rows)
-      options.onBatch?.(rows.length, (performance.now() - startedAt) / 1_000)
-      stored.resolve()
-    } catch (cause) {
-      stored.reject(new MusterError('unavailable', 'the message cannot be stored now', { cause }))
-    }
-    held.rows -= rows.length
-    held.bytes -= bytes
+  function release({ row }: Held) {
+    held.rows -= 1
+    held.bytes -= row.payload.length
   }
+  const isFull = () => held.rows >= maxQueuedRows || held.bytes >= maxQueuedBytes
+  const isBlocked = () => !isHere() || lanes.some((one) => one.isBlocked())
 
   return {
     add(row) {
-      if (held.rows >= maxQueuedRows || held.bytes >= maxQueuedBytes)
-        return Promise.reject(new MusterError('unavailable', 'too many messages wait to be stored'))
+      if (isFull() || (row.qos === 0 && isBlocked()))
+        return Promise.reject(new MusterError('unavailable', 'no room for the message to wait until it is stored'))
+      const own = lanes[laneOf(row)]
+      if (!own) return Promise.reject(new MusterError('internal', 'no lane'))
       held.rows += 1
       held.bytes += row.payload.length
-      const lane = lanes[laneOf(row)] ?? lanes[0]
-      return lane ? lane.add(row) : Promise.reject(new MusterError('internal', 'no lane'))
+      return new Promise((resolve, reject) => own.add({ row, resolve, reject }))
+    },
+    isBlocked,
+    isFull,
+    waiting: () => ({ ...held }),
+    senders() {
+      const senders = new Map<Sender, number>()
+      for (const lane of lanes)
+        for (const { row } of lane.list())
+          if (row.sender) senders.set(row.sender, Math.min(row.receivedAt, senders.get(row.sender) ?? row.receivedAt))
+      return senders
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(lanes.map((lane) => lane.idle()))
-    },
-  }
-}
-
-function createLane(options: { windowMs: number; maxRows: number; store(batch: Batch): Promise<void> }) {
-  const { windowMs, maxRows, store } = options
-  const waiting: Batch[] = []
-  let running: Promise<void> | undefined
-
-  async function run() {
-    await sleep(windowMs)
-    for (let batch = waiting.shift(); batch; batch = waiting.shift()) await store(batch)
-    running = undefined
-  }
-
-  return {
-    add(row: TelemetryRow): Promise<void> {
-      let batch = waiting.at(-1)
-      if (!batch || batch.rows.length >= maxRows) {
-        batch = { rows: [], bytes: 0, stored: Promise.withResolvers<void>() }
-        waiting.push(batch)
-      }
-      batch.rows.push(row)
-      batch.bytes += row.payload.length
-      running ??= run()
-      return batch.stored.promise
-    },
-    async idle() {
-      while (running) await running
+      await Promise.all(lanes.map((one) => one[Symbol.asyncDispose]()))
     },
   }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { platformFleet } from '@muster/contracts'
 import { type Db, openDb } from '@muster/db'
-import { openTestDb } from '@muster/db/testing'
+import { type DatabaseGate, openTestDb } from '@muster/db/testing'
 import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import pg from 'pg'
@@ -16,7 +16,7 @@ import { type Broker, type BrokerSettings, startBroker } from '../broker.ts'
 import { openClock } from '../contact/clock.ts'
 import { defaultLimits, type Limits } from '../limits.ts'
 import type { UseCredentials } from '../server-renewal.ts'
-import type { DatabaseGate } from './database-gate.ts'
+
 import { createTestRegistry, type TestDevice, type TestRegistry } from './registry.ts'
 
 /** A broker over real sockets, with a database and a CA of its own. */

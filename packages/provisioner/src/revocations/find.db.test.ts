@@ -14,7 +14,7 @@ afterAll(() => stage?.[Symbol.asyncDispose]())
 
 test('complete when every node that may hold a session has a receipt', async () => {
   const now = stage.deps.now()
-  const lease = (ms: number) => new Date(now.getTime() + ms)
+  const lease = (ms: number) => new Date(Date.now() + ms)
   await stage.owner.insert(nodes).values([
     { name: 'live-1', startedAt: now, leaseUntil: lease(60_000) },
     { name: 'live-2', startedAt: now, leaseUntil: lease(60_000) },
@@ -36,7 +36,7 @@ test('complete when every node that may hold a session has a receipt', async () 
   expect(await find()).toMatchObject({ complete: true, nodes: [{ node: 'live-1' }, { node: 'live-2' }] })
   await stage.owner
     .update(nodes)
-    .set({ leftAt: null, leaseUntil: lease(1) })
+    .set({ leftAt: null, leaseUntil: lease(60_000) })
     .where(eq(nodes.name, 'gone'))
   expect((await find()).complete).toBe(false)
 })

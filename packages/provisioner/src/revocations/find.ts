@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 
 /** A revocation is a change of kind `revoke`. */
 export async function findRevocation(
-  ctx: Pick<Context, 'db' | 'now'>,
+  ctx: Pick<Context, 'db'>,
   { fleet, id }: { fleet: string; id: string },
 ): Promise<Revocation> {
   const found = await findChange(ctx, { fleet, id })

@@ -17,7 +17,7 @@ import { TopicAliases } from './topic-aliases.ts'
 export interface InboundOptions {
   ingest: Ingest
   relay: Relay
-  observer: Pick<Observer, 'denied'>
+  observer: Pick<Observer, 'denied' | 'published'>
   limits: Pick<Limits, 'receiveMaximum' | 'inFlightBytes' | 'topicAliases'>
   route: Route
   once: ReceivedOnce
@@ -69,6 +69,7 @@ export class Inbound {
     const alias = packet.properties?.topicAlias
     if (alias !== undefined) this.#aliases.resolve(packet, alias)
     const { qos, messageId = 0 } = packet
+    this.#options.observer.published(qos)
     if (qos === 2) {
       this.#publishOnce(packet, messageId)
       return
@@ -168,6 +169,13 @@ export class Inbound {
 
   // No acknowledgement, and no error code either: [MQTT-4.4.0-2] forbids to send again what was answered with one.
   #fail(packet: PublishPacket, answer: Answer, error: unknown): void {
+    // The database will never take it: it must not come again and again.
+    if (error instanceof MusterError && error.code === 'publish-denied') {
+      if (packet.qos === 1) this.#unacknowledged--
+      this.#leave(packet)
+      this.#denyOnce(answer, { reasonCode: reasonCodes.notAuthorized, denial: error })
+      return
+    }
     this.isEnding = true
     answer.end = () => this.#endBecause(error)
     this.#leave(packet)

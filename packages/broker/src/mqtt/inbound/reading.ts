@@ -12,7 +12,7 @@ import { Rate } from './rate.ts'
 
 export interface ReadingOptions extends InboundOptions {
   limits: Limits
-  observer: Pick<Observer, 'denied' | 'packetReceived'>
+  observer: Pick<Observer, 'denied' | 'published' | 'packetReceived'>
   /** Sees every packet but PUBLISH, PUBREL and PINGREQ; aedes gets those for which it answers true. */
   inspect(client: Client, session: Session, packet: ClientPacket): boolean
 }
