@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
@@ -26,6 +27,9 @@ const ciphers = [
 /** Whoever offers the hybrid gets it: what is recorded today stays secret from the quantum computers of later. */
 const ecdhCurve = 'X25519MLKEM768:X25519:P-256:P-384'
 
+/** A renegotiation in TLS 1.2 would put another certificate in the place of the one that was judged. */
+const secureOptions = constants.SSL_OP_NO_RENEGOTIATION
+
 export interface ListenerOptions {
   host: string
   ports: { mqtt: number; websocket?: number | undefined }
@@ -52,7 +56,14 @@ export interface Listener extends AsyncDisposable {
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { host, limits, credentials, accept, tickets, staple, observer } = options
   const sessionTimeout = Math.ceil((2 * limits.ticketPeriodMs) / 1_000)
-  const secure = { ciphers, ecdhCurve, minVersion: 'TLSv1.2', honorCipherOrder: true, sessionTimeout } as const
+  const secure = {
+    ciphers,
+    ecdhCurve,
+    minVersion: 'TLSv1.2',
+    honorCipherOrder: true,
+    secureOptions,
+    sessionTimeout,
+  } as const
   const servers: Server[] = []
   const sockets = new Set<Socket>()
   const underWay = new Map<string, Arrival>()
