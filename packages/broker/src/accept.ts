@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
-import type { PeerCertificate, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
+import { type CertificateFields, readCertificate } from './admission/certificate.ts'
 import { type Admission, judge } from './admission/judge.ts'
 import { type Peer, readFingerprint, readPeer } from './admission/peer.ts'
 import type { VouchingRegistry } from './admission/vouch.ts'
@@ -31,7 +32,7 @@ export interface AcceptOptions {
   limits: Limits
   trustDomain: string
   /** About a certificate of whose chain OpenSSL says that it has expired. */
-  isOnlyExpired(certificate: PeerCertificate): boolean
+  isOnlyExpired(certificate: CertificateFields): boolean
   registry: VouchingRegistry
   sessions: Sessions
   penalties: CertificatePenalties
@@ -123,7 +124,8 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
 
   return async function accept(incoming) {
     const { tls, address, group } = incoming
-    const fingerprint = readFingerprint(tls)
+    const certificate = readCertificate(tls)
+    const fingerprint = certificate && readFingerprint(certificate)
     // Refused only just now: neither the registry is asked, nor a CONNECT waited for.
     const remembered = fingerprint === undefined ? undefined : penalties.find(fingerprint)
     if (remembered) {
@@ -132,7 +134,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
       return void tls.destroy()
     }
     // Step 1: whose certificate it is.
-    const reading = readPeer(tls, options.trustDomain, options.isOnlyExpired)
+    const reading = readPeer(tls, certificate, options.trustDomain, options.isOnlyExpired)
     if ('peer' in reading) return letIn(incoming, reading.peer)
     if (fingerprint === undefined) standing.failed(group)
     else {

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
-import type { PeerCertificate } from 'node:tls'
 import type { Incoming } from './accept.ts'
+import type { CertificateFields } from './admission/certificate.ts'
 import { isOnlyExpired } from './admission/only-expired.ts'
 import type { BrokerDeps } from './broker.ts'
 import type { Edge } from './edge/edge.ts'
@@ -22,7 +22,7 @@ export interface EndpointOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'n
 export interface Endpoint extends AsyncDisposable {
   ports: Listener['ports']
   certificateEnds(): Date
-  isOnlyExpired(certificate: PeerCertificate): boolean
+  isOnlyExpired(certificate: CertificateFields): boolean
 }
 
 export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> {

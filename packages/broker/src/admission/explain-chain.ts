@@ -1,5 +1,5 @@
-import type { PeerCertificate } from 'node:tls'
 import { MusterError } from '@muster/contracts'
+import type { CertificateFields } from './certificate.ts'
 import { writeName } from './who.ts'
 
 const unknownIssuer = new Set([
@@ -10,7 +10,7 @@ const unknownIssuer = new Set([
 ])
 
 /** OpenSSL's verdict on a chain, as a refusal in words that somebody can act on. */
-export function explainChain(reason: string, certificate: PeerCertificate): MusterError {
+export function explainChain(reason: string, certificate: CertificateFields): MusterError {
   const { issuer, subject, valid_from, valid_to } = certificate
   const at = (date: string) => new Date(date).toISOString()
   switch (reason) {

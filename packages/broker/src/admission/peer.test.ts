@@ -1,8 +1,6 @@
-import type { TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
+import type { CertificateFields } from './certificate.ts'
 import { readPeer } from './peer.ts'
-
-type Socket = Parameters<typeof readPeer>[0]
 
 const certificate = {
   raw: Buffer.from('der'),
@@ -14,15 +12,16 @@ const certificate = {
   valid_from: 'Jan  1 00:00:00 2027 GMT',
   valid_to: 'Feb  1 00:00:00 2027 GMT',
 }
-const socket = (changed: object = {}, authorizationError?: string) =>
-  ({
-    authorized: authorizationError === undefined,
-    authorizationError,
-    getPeerCertificate: () => ({ ...certificate, ...changed }),
-  }) as unknown as Socket
+const read = (changed: object = {}, authorizationError?: string, isOnlyExpired = false) =>
+  readPeer(
+    { authorized: authorizationError === undefined, authorizationError: authorizationError as unknown as Error },
+    { ...certificate, ...changed } as unknown as CertificateFields,
+    'muster.local',
+    () => isOnlyExpired,
+  )
 
 test('reads who is at the other end', () => {
-  expect(readPeer(socket(), 'muster.local', () => false)).toEqual({
+  expect(read()).toEqual({
     peer: {
       identity: { fleet: 'f', group: 'g', device: 'd-1', profile: 'device' },
       serial: '4a0b',
@@ -35,8 +34,10 @@ test('reads who is at the other end', () => {
 })
 
 test('no certificate is no admission, even where OpenSSL calls the connection authorised', () => {
-  const bare = { authorized: true, getPeerCertificate: () => ({}) } as unknown as TLSSocket
-  expect(readPeer(bare, 'muster.local', () => false)).toMatchObject({ refusal: { code: 'certificate-missing' } })
+  const bare = { authorized: true, authorizationError: undefined as unknown as Error }
+  expect(readPeer(bare, undefined, 'muster.local', () => false)).toMatchObject({
+    refusal: { code: 'certificate-missing' },
+  })
 })
 
 test.each([
@@ -46,7 +47,7 @@ test.each([
   ['CERT_NOT_YET_VALID', 'certificate-not-yet-valid'],
   ['constructor', 'certificate-untrusted'],
 ])('a chain refused with %s', (reason, code) => {
-  expect(readPeer(socket({}, reason), 'muster.local', () => false)).toMatchObject({
+  expect(read({}, reason)).toMatchObject({
     refusal: { code },
     who: { fleet: 'f', device: 'd-1', serial: '4a0b', issuer: 'CN=issuing-1, O=Muster', fingerprint: 'abcd' },
   })
@@ -60,14 +61,14 @@ test.each([
   ['two SPIFFE IDs', { subjectaltname: `${certificate.subjectaltname}, ${certificate.subjectaltname}` }],
   ['another trust domain', { subjectaltname: 'URI:spiffe://evil.local/fleet/f/device/d-1' }],
 ])('a subject with %s is nobody’s, and shown as it is', (_, changed) => {
-  const reading = readPeer(socket(changed), 'muster.local', () => false)
+  const reading = read(changed)
   expect(reading).toMatchObject({ refusal: { code: 'certificate-subject' }, who: { serial: '4a0b' } })
   expect('peer' in reading).toBe(false)
 })
 
 test('an expired certificate that lacks nothing but time is for the registry to judge', () => {
-  const expired = readPeer(socket({}, 'CERT_HAS_EXPIRED'), 'muster.local', () => true)
+  const expired = read({}, 'CERT_HAS_EXPIRED', true)
   expect(expired).toMatchObject({ peer: { serial: '4a0b' } })
-  const foreign = readPeer(socket({}, 'SELF_SIGNED_CERT_IN_CHAIN'), 'muster.local', () => true)
+  const foreign = read({}, 'SELF_SIGNED_CERT_IN_CHAIN', true)
   expect(foreign).toMatchObject({ refusal: { code: 'certificate-untrusted' } })
 })

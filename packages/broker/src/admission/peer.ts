@@ -1,6 +1,7 @@
-import type { PeerCertificate, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { type Identity, MusterError, parsePeerIdentity, spiffeId } from '@muster/contracts'
 import type { Who } from '../refusal-log.ts'
+import type { CertificateFields } from './certificate.ts'
 import { explainChain } from './explain-chain.ts'
 import { readClaim, writeName } from './who.ts'
 
@@ -29,12 +30,12 @@ const expired = 'CERT_HAS_EXPIRED'
  * certificate authorised: so the certificate must be there, and dates and registry are judged on every connection.
  */
 export function readPeer(
-  socket: Pick<TLSSocket, 'authorized' | 'authorizationError' | 'getPeerCertificate'>,
+  socket: Pick<TLSSocket, 'authorized' | 'authorizationError'>,
+  certificate: CertificateFields | undefined,
   trustDomain: string,
-  isOnlyExpired: (certificate: PeerCertificate) => boolean,
+  isOnlyExpired: (certificate: CertificateFields) => boolean,
 ): { peer: Peer } | PeerRefusal {
-  const certificate = socket.getPeerCertificate()
-  if (!certificate?.raw) {
+  if (!certificate) {
     const refusal = new MusterError('certificate-missing', 'a client certificate is needed')
     return { refusal, who: undefined }
   }
@@ -60,7 +61,7 @@ export function readPeer(
     peer: {
       identity,
       serial: certificate.serialNumber.toLowerCase(),
-      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      fingerprint: readFingerprint(certificate),
       issuer: writeName(certificate.issuer),
       notBefore: new Date(certificate.valid_from),
       notAfter: new Date(certificate.valid_to),
@@ -68,12 +69,12 @@ export function readPeer(
   }
 }
 
-/** SHA-256 of the certificate at the other end, lower-case hex. */
-export function readFingerprint(socket: Pick<TLSSocket, 'getPeerX509Certificate'>): string | undefined {
-  return socket.getPeerX509Certificate()?.fingerprint256.replaceAll(':', '').toLowerCase()
+/** SHA-256, lower-case hex. */
+export function readFingerprint({ fingerprint256 }: Pick<CertificateFields, 'fingerprint256'>): string {
+  return fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
-function readIdentity(certificate: PeerCertificate, trustDomain: string): Identity {
+function readIdentity(certificate: CertificateFields, trustDomain: string): Identity {
   const { subject, subjectaltname } = certificate
   const identity = parsePeerIdentity({ subject: { ...subject }, subjectaltname })
   const names = (subjectaltname ?? '').split(', ')

@@ -1,10 +1,11 @@
-import type { PeerCertificate, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { isName } from '@muster/contracts'
 import type { Who } from '../refusal-log.ts'
+import type { CertificateFields } from './certificate.ts'
 import type { Peer } from './peer.ts'
 
 /** Who a certificate says it is, on whatever terms: the names of its subject count only where they could be ours. */
-export function readClaim(certificate: PeerCertificate): Who {
+export function readClaim(certificate: Omit<CertificateFields, 'raw'>): Who {
   const { subject, issuer, serialNumber, fingerprint256 } = certificate
   const name = (value: unknown) => (isName(value) ? value : undefined)
   return {

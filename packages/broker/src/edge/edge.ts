@@ -56,7 +56,9 @@ export function createEdge(options: {
       (act) =>
       (change, ...rest) => {
         const { fleet, device } = change
-        if (device !== null) forgive(sessionKey({ fleet, device }))
+        // A change of a policy or a group may let in anybody.
+        if (device === null) penalties.forgiveAll()
+        else forgive(sessionKey({ fleet, device }))
         act(change, ...rest)
       },
   }
