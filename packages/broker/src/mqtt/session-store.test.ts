@@ -307,6 +307,35 @@ test('one copy for a session whose filters overlap; not for who published it and
   expect(queued('f/b')).toEqual([])
 })
 
+test('what very many get leaves others their turns, is stored once, and is not overtaken', async () => {
+  const ids = Array.from({ length: 5_500 }, (_, index) => `f/${index}`)
+  await Promise.all(ids.map((id) => subscribe(id, 'all')))
+  let turns = 0
+  let isDone = false
+  const others = () => {
+    turns += 1
+    if (!isDone) setImmediate(others)
+  }
+  setImmediate(others)
+  const published = [publish(message('all', { payload: 'first' })), publish(message('all', { payload: 'second' }))]
+  // Who is done with it early takes nothing from those who come late.
+  await vi.waitFor(() => expect(queued('f/0').length).toBeGreaterThan(0), { interval: 1 })
+  await store.outgoingClearMessageId({ id: 'f/0' }, { brokerCounter: queued('f/0')[0]?.brokerCounter })
+  await store.purge('f/5499')
+  await Promise.all(published)
+  isDone = true
+  expect(turns).toBeGreaterThan(8)
+  const texts = (id: string) => queued(id).map(({ payload }) => payload.toString())
+  expect(texts('f/0')).toEqual(['second'])
+  for (const id of ids.slice(1, -1)) expect(texts(id)).toEqual(['first', 'second'])
+  await reopen()
+  expect(store.counts).toMatchObject({ sessions: 5_499, queued: 10_997, messages: 2 })
+  for (const id of ids.slice(0, -1))
+    for (const { brokerCounter } of queued(id)) await store.outgoingClearMessageId({ id }, { brokerCounter })
+  await reopen()
+  expect(store.counts).toMatchObject({ queued: 0, messages: 0 })
+}, 30_000)
+
 test('a publication to nobody does not touch the disk', async () => {
   await subscribe('f/a', 'x/#')
   written = 0

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MusterError } from '@muster/contracts'
 import type { Limits } from '../../limits.ts'
 import type { Observer } from '../../observer.ts'
@@ -20,6 +21,19 @@ export interface PacketName {
   qos?: number
 }
 
+type How = Omit<Entry, 'seq' | 'message'>
+type Wanted = [session: KeptSession, how: How]
+
+/** What goes to disk in one batch with a publication. */
+interface Also {
+  write: Write
+  undo: Write
+  apply(): void
+}
+
+/** So many queues at once. */
+const slice = 1_000
+
 interface Delivery {
   session: KeptSession
   entry: Entry
@@ -36,6 +50,8 @@ export interface QueuesOptions {
 /** The queues of all sessions. */
 export class Queues {
   readonly #options: QueuesOptions
+  /** By topic: publications that go to so many that it takes several turns. */
+  readonly #fanningOut = new Map<string, Promise<void>>()
   brokerId = ''
 
   constructor(options: QueuesOptions) {
@@ -43,17 +59,59 @@ export class Queues {
   }
 
   /**
-   * In one batch with `also`; resolves when it is on disk, in the order of the calls.
+   * In one batch with `also`, unless very many get it; resolves when it is on disk, in the order of the calls.
    * @throws MusterError `quota-exceeded` | `unavailable`
    */
-  async enqueue(targets: readonly Target[], packet: StoredPacket, also?: { write: Write; undo: Write; apply(): void }) {
+  async enqueue(targets: readonly Target[], packet: StoredPacket, also?: Also): Promise<void> {
+    const { topic } = packet
+    // What is published to a topic later does not overtake what many still get of it. [MQTT-4.6.0-6]
+    while (this.#fanningOut.has(topic)) await this.#fanningOut.get(topic)
+    const wanted = [...this.#merge(targets, packet)]
+    if (wanted.length <= slice) return this.#enqueue(wanted, packet, also)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#fanningOut.set(topic, promise)
+    const { all } = await this.#fanOut(wanted, packet, also)
+    this.#fanningOut.delete(topic)
+    resolve()
+    await all
+  }
+
+  /** Lets others have their turns in between. Answers when all is proposed; `all` is when it is on disk. */
+  async #fanOut(wanted: Wanted[], packet: StoredPacket, also: Also | undefined) {
+    const { state, journal } = this.#options
+    const batches: Promise<void>[] = []
+    let message: Message | undefined
+    let isFailed = false
+    for (let start = 0; start < wanted.length && !isFailed; start += slice) {
+      const isLast = start + slice >= wanted.length
+      const batch = this.#enqueue(wanted.slice(start, start + slice), packet, isLast ? also : undefined)
+      batch.catch(() => {
+        isFailed = true
+      })
+      batches.push(batch)
+      // Held until all have it: the first may be done with it before the last have got it.
+      if (!message) {
+        message = state.messages.find(packet.brokerCounter)
+        if (message) state.messages.hold(message)
+      }
+      await nextTurn()
+    }
+    const all = Promise.all(batches).finally(() => {
+      if (message) journal.note(...state.messages.release(message))
+    })
+    all.catch(() => {})
+    return { all }
+  }
+
+  async #enqueue(wanted: Wanted[], packet: StoredPacket, also: Also | undefined): Promise<void> {
     const { state, journal } = this.#options
     const deliveries: Delivery[] = []
     let message: Message | undefined
-    for (const [session, wanted] of this.#merge(targets, packet)) {
+    for (const [session, how] of wanted) {
+      if (session.gone) continue
       message ??= this.#message(packet)
       if (session.queue?.has(message.id)) continue
-      if (this.#reserve(session, message)) deliveries.push({ session, entry: { ...wanted, seq: ++state.seq, message } })
+      if (this.#reserve(session, message)) deliveries.push({ session, entry: { ...how, seq: ++state.seq, message } })
       else this.#options.observer.dropped('queue-full')
     }
     const writes = also ? [also.write] : []
@@ -115,7 +173,9 @@ export class Queues {
     for (const entry of session.queue?.entries() ?? []) {
       if (session.gone || entry.seq > last) return
       if (entry.seq <= cursor) continue
-      const packet = this.#packet(entry)
+      const packet = this.#read(entry)
+      // The disk cannot be read now: what is queued waits.
+      if (packet === 'unreadable') return
       if (packet) yield packet
       else {
         // Its entry is there and it is not: damage, which must not keep all that comes after it from its receiver.
@@ -124,6 +184,15 @@ export class Queues {
         )
         this.remove(session, entry)
       }
+    }
+  }
+
+  #read(entry: Entry): (StoredPacket & { cursor: number }) | 'unreadable' | undefined {
+    try {
+      return this.#packet(entry)
+    } catch (error) {
+      this.#options.observer.failed(error)
+      return error instanceof MusterError ? undefined : 'unreadable'
     }
   }
 
@@ -147,8 +216,8 @@ export class Queues {
   }
 
   /** One copy for a session, whatever number of its filters match. [MQTT-3.3.4-2] */
-  #merge(targets: readonly Target[], packet: StoredPacket): Map<KeptSession, Omit<Entry, 'seq' | 'message'>> {
-    const wanted = new Map<KeptSession, Omit<Entry, 'seq' | 'message'>>()
+  #merge(targets: readonly Target[], packet: StoredPacket): Map<KeptSession, How> {
+    const wanted = new Map<KeptSession, How>()
     for (const { clientId, qos = packet.qos, rap, nl, subscriptionIdentifier, identifiers: given } of targets) {
       const session = this.#options.state.sessions.get(clientId)
       if (!session || (nl && clientId === packet.clientId)) continue

@@ -51,7 +51,7 @@ export class SubscriptionIndex {
   match(topic: string): Subscription[] {
     const found: Subscription[] = []
     this.#each(topic, (same) => {
-      if (same instanceof Set) found.push(...same)
+      if (same instanceof Set) for (const one of same) found.push(one)
       else found.push(same)
       return false
     })
