@@ -1,7 +1,7 @@
 import type { Identity } from './identity.ts'
 import { fillTemplate, type Policy, type PolicyLimits } from './policy.ts'
 import type { PolicySource } from './policy-source.ts'
-import { containsFilter, isTopicFilter, isTopicName, matchesFilter } from './topics.ts'
+import { compileFilter, containsFilter, isTopicFilter, isTopicName } from './topics.ts'
 
 export interface PublishRequest {
   topic: string
@@ -186,7 +186,7 @@ function subscribeJudge({ subscribe, denySubscribe }: Rules) {
 // Nearly every filter is a prefix and `#`: that case is two string comparisons.
 function matcher(filter: string): (topic: string) => boolean {
   const prefix = /^([^+#]+)\/#$/.exec(filter)?.[1]
-  if (prefix === undefined) return (topic) => matchesFilter(filter, topic)
+  if (prefix === undefined) return compileFilter(filter)
   const below = `${prefix}/`
   return (topic) => topic.startsWith(below) || topic === prefix
 }

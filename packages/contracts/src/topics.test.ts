@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { containsFilter, isTopicFilter, isTopicName, matchesFilter } from './topics.ts'
+import { compileFilter, containsFilter, isTopicFilter, isTopicName, matchesFilter } from './topics.ts'
 
 const level = fc.constantFrom('a', 'b', '', '$x')
 const topic = fc.array(level, { minLength: 1, maxLength: 4 }).map((levels) => levels.join('/'))
@@ -39,13 +39,17 @@ describe('matchesFilter', () => {
     ['+/x', '$SYS/x', false],
     ['$SYS/#', '$SYS/x', true],
     ['a/b', 'a/B', false],
-  ])('%s and %s: %s', (one, other, expected) => expect(matchesFilter(one, other)).toBe(expected))
+  ])('%s and %s: %s', (one, other, expected) => {
+    expect(matchesFilter(one, other)).toBe(expected)
+    expect(compileFilter(one)(other)).toBe(expected)
+  })
 
   test('agrees with the standard, read as a regular expression', () => {
     fc.assert(
       fc.property(filter, topic, (one, name) => {
         fc.pre(name !== '')
         expect(matchesFilter(one, name)).toBe(asRegExp(one).test(name))
+        expect(compileFilter(one)(name)).toBe(asRegExp(one).test(name))
       }),
       { numRuns: 2_000 },
     )

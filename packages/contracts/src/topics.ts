@@ -46,3 +46,25 @@ export function containsFilter(outer: string, inner: string): boolean {
   }
   return inside.length === outside.length
 }
+
+/** `matchesFilter` for a filter that is asked for every message: nothing is taken apart then. */
+export function compileFilter(filter: string): (topic: string) => boolean {
+  const levels = filter.split('/')
+  const isOpen = levels.at(-1) === '#'
+  if (isOpen) levels.pop()
+  // [MQTT-4.7.2-1]
+  const isWild = levels.length === 0 || levels[0] === '+'
+  return (topic) => {
+    if (isWild && topic.startsWith('$')) return false
+    // Where the next level of the topic begins; beyond its end there is none.
+    let at = 0
+    for (const level of levels) {
+      if (at > topic.length) return false
+      const slash = level === '+' ? topic.indexOf('/', at) : at + level.length
+      const end = slash < 0 ? topic.length : slash
+      if (level !== '+' && !(topic.startsWith(level, at) && (end === topic.length || topic[end] === '/'))) return false
+      at = end + 1
+    }
+    return isOpen || at > topic.length
+  }
+}

@@ -29,6 +29,10 @@ const publish = (topic: string, changed: object = {}) =>
 const ids = (packets: Packet[]) => packets.map((packet) => packet.messageId)
 const rows = async (id: string) =>
   (await muster.db.execute(sql`select 1 from telemetry where device = ${id}`)).rows.length
+async function connections(): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${muster.broker.metricsPort}/metrics`)).text()
+  return Number(/^muster_broker_connections (\d+)/m.exec(metrics)?.[1])
+}
 const range = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
 async function received(type: string): Promise<number> {
   const metrics = await (await fetch(`http://127.0.0.1:${muster.broker.metricsPort}/metrics`)).text()
@@ -274,6 +278,8 @@ test('answers that a client does not read are bounded: it is not read any more e
     { timeout: 15_000, interval: 500 },
   )
   expect(taken - before).toBeLessThan(sent * 50_000)
+  // Nor is it waited for without end.
+  await vi.waitFor(async () => expect(await connections()).toBe(0), 15_000)
   client.socket.destroy()
 })
 

@@ -270,7 +270,9 @@ export class Inbound {
     )
   }
 
-  #isUnwanted = ({ topic, retain }: PublishPacket) => !retain && !this.#options.route.isWanted(topic)
+  #isUnwanted({ topic, retain }: PublishPacket): boolean {
+    return !retain && !this.#options.route.isWanted(topic)
+  }
 
   /** MQTT 5 was told how many may be under way; of others no more are read. [MQTT-3.3.4-9] */
   #count(underWay: number): void {

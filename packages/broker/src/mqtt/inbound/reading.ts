@@ -12,7 +12,7 @@ import { Rate } from './rate.ts'
 
 export interface ReadingOptions extends InboundOptions {
   limits: Limits
-  observer: Pick<Observer, 'denied' | 'published' | 'packetReceived'>
+  observer: Pick<Observer, 'denied' | 'published' | 'packetReceived' | 'cutOff'>
   /** Sees every packet but PUBLISH, PUBREL and PINGREQ; aedes gets those for which it answers true. */
   inspect(client: Client, session: Session, packet: ClientPacket): boolean
 }
@@ -33,6 +33,8 @@ export class Reading {
   readonly #aedes: Intake
   #rate: Rate | undefined
   #mayReadAt = 0
+  /** Since when too much waits to be read by the client. */
+  #unreadSince: number | undefined
   #timer: NodeJS.Timeout | undefined
   #isReading = false
   /** aedes is at work on something that what follows may depend on. */
@@ -105,7 +107,11 @@ export class Reading {
     const { removed, socket } = this.#session
     if (removed || socket.destroyed || this.#client.closed) return false
     // What answers it waits to be read: no more is added to it.
-    if (socket.writableLength > this.#options.limits.unreadBytes) return false
+    if (socket.writableLength > this.#options.limits.unreadBytes) {
+      this.#unreadSince ??= performance.now()
+      return false
+    }
+    this.#unreadSince = undefined
     return this.#inbound.hasRoom() && (this.#mayReadAt === 0 || this.#isDue())
   }
 
@@ -118,6 +124,11 @@ export class Reading {
   /** Whom we do not read cannot show that it is alive. */
   #lookAgain(): void {
     if (this.#isBusy || this.#isBroken || this.#inbound.isEnding || this.#session.socket.destroyed) return
+    if (this.#unreadSince !== undefined && performance.now() - this.#unreadSince > this.#options.limits.drainMs) {
+      this.#options.observer.cutOff(this.#session)
+      this.#session.socket.destroy()
+      return
+    }
     keepAwake(this.#client)
     const waitMs = this.#mayReadAt === 0 ? lookEveryMs : this.#mayReadAt - performance.now()
     this.#timer = setTimeout(() => this.#read(), Math.max(1, Math.min(lookEveryMs, waitMs)))
