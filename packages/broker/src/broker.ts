@@ -4,6 +4,7 @@ import { createAccept } from './accept.ts'
 import { keepRefreshed } from './admission/keep-refreshed.ts'
 import type { KeptSnapshot } from './admission/load-snapshot.ts'
 import { createRegistry } from './admission/registry.ts'
+import { createSuspendCloned } from './admission/suspend-cloned.ts'
 import { vouchFor } from './admission/vouch.ts'
 import { type Change, createActOnChanges, type Outcome } from './changes/act-on-changes.ts'
 import { createAnswerPreviews } from './changes/answer-previews.ts'
@@ -30,6 +31,7 @@ import { openRefusalLog } from './refusal-log.ts'
 import { heedRenewals } from './renewal/heed.ts'
 import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
+import { createClones } from './sessions/clones.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
 import { createTraffic } from './traffic.ts'
@@ -177,6 +179,13 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
     isOnlyExpired: (certificate) => endpoint?.isOnlyExpired(certificate) ?? false,
     registry,
     sessions,
+    clones: createClones({
+      sessions,
+      askMs: limits.cloneAskMs,
+      suspend: createSuspendCloned({ db, node, now }),
+      observer,
+      now,
+    }),
     ...edge,
     now,
     mayAdmit: contact.isHeld,

@@ -46,6 +46,8 @@ export const defaultLimits = {
   retainedBytes: 64 * 1_024 * 1_024,
   /** With less room on the disk nothing is added to sessions; acknowledgements, which free some, are still written. */
   diskReserveBytes: 64 * 1_024 * 1_024,
+  /** How long a connection has to show that it is alive when another comes with its certificate. */
+  cloneAskMs: 1_500,
   /** Between two renewals that a device asks for over MQTT. */
   renewalEveryMs: 5_000,
   /** For how long the answer to one is waited for. */

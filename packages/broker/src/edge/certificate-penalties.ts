@@ -33,8 +33,14 @@ const ofConnects: readonly ErrorCode[] = ['client-id-mismatch', 'will-denied', '
 const firstMs = 1_000
 const longestMs = 60_000
 const forgetMs = 120_000
-/** What says nothing about the certificate. */
-const innocent: readonly ErrorCode[] = ['unavailable', 'internal', 'rate-limited', 'request-too-large']
+/** What says nothing about the certificate, or would shut out its owner too. */
+const innocent: readonly ErrorCode[] = [
+  'unavailable',
+  'internal',
+  'rate-limited',
+  'request-too-large',
+  'certificate-cloned',
+]
 
 export function createCertificatePenalties(options: { maxCertificates: number; now(): number }): CertificatePenalties {
   const { maxCertificates, now } = options

@@ -2,7 +2,7 @@ import { MusterError } from '@muster/contracts'
 import { Aedes, type Client } from 'aedes'
 import type { IConnackPacket } from 'mqtt-packet'
 import type { Session } from '../sessions/session.ts'
-import { clientTransport, openClient, sessionOf } from './client.ts'
+import { clientTransport, openClient, questionId, sessionOf } from './client.ts'
 import { coalesceWrites } from './coalesce-writes.ts'
 import { openDeliveries } from './delivery/attach.ts'
 import { judgeSubscribe } from './delivery/judge-subscribe.ts'
@@ -78,6 +78,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
       case 'puback':
       case 'pubrec':
       case 'pubcomp':
+        if (packet.cmd === 'pubcomp' && packet.messageId === questionId) session.answered()
         return deliveries.acknowledge(client, packet)
       case 'subscribe':
         return judgeSubscribe(session, packet as never, observer)

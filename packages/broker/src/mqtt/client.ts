@@ -89,6 +89,13 @@ export function boundKeepAlive(client: Client, packet: IConnectPacket, limits: L
   else if (keepalive === 0 || keepalive > keepAliveSeconds) internalsOf(client)._serverKeepAlive = keepAliveSeconds
 }
 
+/**
+ * A PUBREL of a packet id that is never used: whoever is there must answer it with PUBCOMP, and nothing else happens.
+ * MQTT 3.1.1 [MQTT-4.3.3-2], MQTT 5 [MQTT-4.3.3-11]
+ */
+export const questionId = 65_535
+const question = Buffer.from([0x62, 2, questionId >> 8, questionId & 0xff])
+
 export function clientTransport(client: Client, session: Session): Transport {
   const { socket } = session
   return {
@@ -110,6 +117,9 @@ export function clientTransport(client: Client, session: Session): Transport {
       await internalsOf(client).broker.persistence.removeSubscriptions(client, filters)
       // Without a packet id nothing is sent. [MQTT-3.11.2-1] is for who has asked.
       await new Promise<void>((resolve) => client.unsubscribe({ unsubscriptions: filters } as never, () => resolve()))
+    },
+    ask() {
+      if (!socket.destroyed && client.connected) socket.write(question)
     },
     send(topic, payload) {
       if (session.removed || socket.destroyed || !client.connected) return

@@ -11,6 +11,8 @@ export interface Transport {
   unsubscribe(filters: string[]): Promise<void>
   /** A message of the platform's own, at QoS 1, subscribed to or not. */
   send(topic: string, payload: string): void
+  /** Asks for a sign of life: `session.answered` is called when one comes. */
+  ask(): void
 }
 
 const nobody = { fleet: '-', group: '-', device: '-', profile: 'device' as const, serial: '-' }
@@ -44,6 +46,10 @@ export class Session {
   endedWith: number | undefined
   /** When a packet last came, in milliseconds since the epoch. */
   lastPacketAt = 0
+  /** Called with each answer to `transport.ask()`. */
+  answered = () => {}
+  /** That is being asked at the moment. */
+  question: Promise<boolean> | undefined
   /** The client id to tell a client that gave none. */
   assignedClientId: string | undefined
 
@@ -58,6 +64,7 @@ export class Session {
       settled: async () => {},
       unsubscribe: async () => {},
       send: () => {},
+      ask: () => {},
     }
   }
 

@@ -18,6 +18,8 @@ export interface Sessions {
   arrive(session: Session): void
   /** The connection is not admitted, or not yet. */
   leave(session: Session): void
+  /** Those of the device that came before it. */
+  olderThan(session: Session): Session[]
   /** Ends older connections of the device. `false` when this one is over already. */
   takeOver(session: Session): Promise<boolean>
   /** Shuts a device out: its connections are closed when this resolves, and with `purge` its session is gone. */
@@ -34,6 +36,15 @@ export function createSessions(remains: SessionRemains): Sessions {
   const of = (key: string) => [...(table.get(key) ?? [])]
   const list = () => [...table.values()].flatMap((same) => [...same.keys()])
 
+  /** In the order of their arrival. */
+  function before(session: Session) {
+    const all = of(session.key)
+    return all.slice(
+      0,
+      all.findIndex(([other]) => other === session),
+    )
+  }
+
   function leave(session: Session) {
     const same = table.get(session.key)
     same?.delete(session)
@@ -49,6 +60,7 @@ export function createSessions(remains: SessionRemains): Sessions {
 
   return {
     leave,
+    olderThan: (session) => before(session).map(([older]) => older),
 
     arrive(session) {
       const same = table.get(session.key) ?? new Map<Session, Promise<void>>()
@@ -58,12 +70,8 @@ export function createSessions(remains: SessionRemains): Sessions {
 
     async takeOver(session) {
       if (session.socket.destroyed) return false
-      // In the order of their arrival: of many at once, each ends those before it and the last one stays.
-      const all = of(session.key)
-      const older = all.slice(
-        0,
-        all.findIndex(([other]) => other === session),
-      )
+      // Of many at once, each ends those before it and the last one stays.
+      const older = before(session)
       for (const [other] of older) other.transport.end(reasonCodes.sessionTakenOver, 'a newer connection took over')
       await Promise.all(older.map(([, gone]) => gone))
       return !session.removed && !session.socket.destroyed

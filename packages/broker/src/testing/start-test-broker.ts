@@ -26,7 +26,7 @@ export interface TestBroker extends TestRegistry, AsyncDisposable {
   /** As the broker's own role. */
   databaseUrl: string
   broker: Broker
-  openTls(device: Partial<TestDevice>, options?: ConnectionOptions): Promise<TLSSocket>
+  openTls(device: Partial<TestDevice>, options?: ConnectionOptions & { localAddress?: string }): Promise<TLSSocket>
   connect(device: TestDevice, options?: IClientOptions): Promise<MqttClient>
   sessionsPath: string
   /** For what no role of Muster may do. */
