@@ -23,3 +23,17 @@ test('the benchmark beside Mosquitto runs through and prints a row for each kind
   ])
   for (const row of rows.filter((row) => row.includes('publish'))) expect(row).toMatch(/\/s/)
 })
+
+test.each([1, 3])(
+  'the revocation benchmark on %i node(s): nothing counts after the receipt',
+  { timeout: 240_000 },
+  async (nodes) => {
+    const args = ['--nodes', String(nodes), '--devices', '24', '--revoke', '6', '--seconds', '1']
+    await using running = startProcess(process.execPath, ['tests/bench/revocation.ts', ...args])
+    expect(await running.exited(), running.output()).toBe(0)
+    expect(running.output()).toMatch(
+      /, 24 connected, 6 revoked in \d+ s \| [\d.]+ ms \| [\d.]+ ms \| [\d.]+ ms \| p99 < \d+ ms \|/,
+    )
+    expect(running.output()).toMatch(/Nothing of a revoked device counted after its receipt/)
+  },
+)
