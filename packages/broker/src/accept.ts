@@ -8,6 +8,7 @@ import type { VouchingRegistry } from './admission/vouch.ts'
 import { whoIs } from './admission/who.ts'
 import type { AddressStanding } from './edge/address-standing.ts'
 import type { CertificatePenalties } from './edge/certificate-penalties.ts'
+import { Crowd } from './edge/crowd.ts'
 import type { Limits } from './limits.ts'
 import { refuseAuthenticationMethod, requireClientId, requireWill } from './mqtt/connect-rules.ts'
 import type { ConnectPacket } from './mqtt/guard/packets.ts'
@@ -95,12 +96,24 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
   const mayEnter = async ({ peer, key }: Session, { standing }: Admission) =>
     standing !== 'renewed' || registry.promote(peer.serial, key)
 
+  const openings = new Crowd<{ group: string; socket: Duplex }>()
+  async function readOpening(socket: Duplex, group: string) {
+    const one = { group, socket }
+    openings.add(one)
+    if (openings.size > limits.openings) openings.greediest()?.socket.destroy()
+    try {
+      return await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
+    } finally {
+      openings.delete(one)
+    }
+  }
+
   async function letIn({ socket, address, group }: Incoming, peer: Peer): Promise<void> {
     let packet: ConnectPacket | undefined
     const since = penalties.moment()
     try {
       // Step 2: the CONNECT, which also says in which words to refuse.
-      const opening = await readConnect(socket, { maxBytes: limits.connectBytes, timeoutMs: limits.connectMs })
+      const opening = await readOpening(socket, peer.fingerprint)
       if (!opening) return void socket.destroy()
       packet = opening.packet
       refuseAuthenticationMethod(packet)

@@ -9,6 +9,8 @@ export const defaultLimits = {
   /** Addresses, and refused certificates, whose behaviour is remembered. */
   rememberedAddresses: 50_000,
   rememberedCertificates: 10_000,
+  /** Connections with a good certificate whose CONNECT has not come: beyond it the certificate with the most loses its oldest. */
+  openings: 4_000,
   connectBytes: 64 * 1_024,
   connectMs: 10_000,
   /** Peers whose certificate is not ours, while they wait for their refusal. */

@@ -6,7 +6,7 @@ import { rawClient, startTestBroker, type TestBroker, type TestDevice } from '..
 
 let muster: TestBroker
 beforeAll(async () => {
-  muster = await startTestBroker({ limits: { handshakes: 20, arrivals: 200, handshakeMs: 4_000 } })
+  muster = await startTestBroker({ limits: { handshakes: 20, arrivals: 200, openings: 10, handshakeMs: 4_000 } })
 })
 afterAll(() => muster?.[Symbol.asyncDispose]())
 
@@ -134,6 +134,14 @@ describe('connections that lead nowhere', () => {
     }
     expect(await dropped('too-slow')).toBe(before + 1)
   })
+})
+
+test('a certificate that only opens connections crowds out itself', async () => {
+  const greedy = await muster.addDevice('greedy')
+  const sockets = await Promise.all(Array.from({ length: 15 }, () => muster.openTls(greedy)))
+  await vi.waitFor(() => expect(sockets.filter((socket) => socket.resume().destroyed)).toHaveLength(5))
+  expect(await attempt(await muster.addDevice('modest'))).toBe(0)
+  for (const socket of sockets) socket.destroy()
 })
 
 test('a storm of reconnects is let in to the last one', async () => {
