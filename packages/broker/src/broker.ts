@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { createAccept } from './accept.ts'
 import { keepRefreshed } from './admission/keep-refreshed.ts'
 import type { KeptSnapshot } from './admission/load-snapshot.ts'
+import { readPolicyNow } from './admission/policy-now.ts'
 import { createRegistry } from './admission/registry.ts'
 import { createSuspendCloned } from './admission/suspend-cloned.ts'
 import { vouchFor } from './admission/vouch.ts'
@@ -32,6 +33,7 @@ import { heedRenewals } from './renewal/heed.ts'
 import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createClones } from './sessions/clones.ts'
+import type { Session } from './sessions/session.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
 import { createTraffic } from './traffic.ts'
@@ -136,7 +138,8 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   addOutageMetrics(metrics.registry, { contact, freshnessMs, snapshot, waiting })
   const relay = opening.use(openRelay({ db, node, limits, now, observer, onError }))
   const figures = createFigures(metrics, { connections: () => sessions.list().length, now })
-  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer, figures }))
+  const policyNow = (session: Session) => readPolicyNow(registry, session)
+  const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer, figures, policyNow }))
 
   const recheck = (one?: { key: string }) => {
     edge.forgive(one?.key)

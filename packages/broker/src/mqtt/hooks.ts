@@ -1,8 +1,9 @@
-import { MusterError } from '@muster/contracts'
+import { type CompiledPolicy, MusterError } from '@muster/contracts'
 import type { AedesOptions } from 'aedes'
 import type { Limits } from '../limits.ts'
 import type { Observer } from '../observer.ts'
 import { grantFilter, mayReceive } from '../sessions/grant-filter.ts'
+import type { Session } from '../sessions/session.ts'
 import type { Ingest } from '../telemetry/ingest.ts'
 import { assignClientId, boundKeepAlive, keepNothing, sessionOf, tellNothingKept } from './client.ts'
 
@@ -12,10 +13,12 @@ export interface HookOptions {
   ingest: Ingest
   observer: Observer
   limits: Limits
+  /** What is in force for the holder now, also when its connection is gone. */
+  policyNow(session: Session): Promise<CompiledPolicy>
 }
 
 /** What aedes asks. The one place with callbacks: each is a decision made elsewhere. */
-export function createHooks({ ingest, observer, limits }: HookOptions): Required<Pick<AedesOptions, Hook>> {
+export function createHooks({ ingest, observer, limits, policyNow }: HookOptions): Required<Pick<AedesOptions, Hook>> {
   return {
     preConnect(client, packet, callback) {
       const session = sessionOf(client)
@@ -38,17 +41,19 @@ export function createHooks({ ingest, observer, limits }: HookOptions): Required
       if (!session || session.removed) return callback(notAdmitted())
       const { topic, qos, retain } = packet
       const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
-      const refused = session.policy.refusePublish({ topic, qos, retain, payloadBytes: payload.length })
-      if (refused) {
-        const denial = new MusterError('publish-denied', refused)
-        observer.denied(session, denial)
-        return callback(denial)
+      const publish = async () => {
+        // A policy may have changed since the connection was there to be told.
+        const policy = await policyNow(session)
+        const refused = policy.refusePublish({ topic, qos, retain, payloadBytes: payload.length })
+        if (refused) {
+          const denial = new MusterError('publish-denied', refused)
+          observer.denied(session, denial)
+          throw denial
+        }
+        if (session.isDevice) await ingest(session, { topic, payload, qos })
+        if (session.removed) throw notAdmitted()
       }
-      if (!session.isDevice) return callback()
-      ingest(session, { topic, payload, qos }).then(
-        () => callback(session.removed ? notAdmitted() : undefined),
-        callback,
-      )
+      publish().then(() => callback(), callback)
     },
 
     authorizeSubscribe(client, subscription, callback) {

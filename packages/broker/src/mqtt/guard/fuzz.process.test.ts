@@ -101,6 +101,7 @@ async function openBroker(stored: (device: string, topic: string) => void) {
       hurry() {},
       async [Symbol.asyncDispose]() {},
     },
+    policyNow: async ({ policy }) => policy,
     ingest: async (session, { topic }) => stored(session.peer.identity.device, topic),
   })
   const close = async () => {
