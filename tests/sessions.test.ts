@@ -1,6 +1,9 @@
+import { readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { enrol, loadCredentials, memoryStore } from '@muster/device'
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { root, startProcess } from './harness/process.ts'
 import { type Stack, startStack } from './harness/stack.ts'
 import { waitFor } from './harness/wait.ts'
 
@@ -126,4 +129,30 @@ test('a device that is revoked while the broker is down has nothing left of its 
   expect(receipts.json).toMatchObject({ complete: true, nodes: [{ sessionPurged: true }] })
   expect(await metric('muster_broker_kept{what="sessions"}')).toBe(before - 1)
   expect(await metric('muster_broker_kept{what="queued"}')).toBe(1)
+})
+
+test('a broker whose sessions are damaged ends with what to do about it, and that helps', async () => {
+  const device = await stack.enrolDevice('survivor')
+  const client = await device.connect(kept)
+  await client.subscribeAsync(`${commands('survivor')}/#`, { qos: 1 })
+  await client.endAsync()
+  await stack.process('broker').kill()
+  const sessions = join(stack.data, 'broker/broker-1/sessions')
+  const manifest = (await readdir(sessions)).find((name) => name.startsWith('MANIFEST')) ?? ''
+  await writeFile(join(sessions, manifest), 'nonsense')
+  await expect(stack.start('broker')).rejects.toThrow(/damaged.*--repair-sessions/)
+  const env = { PATH: process.env.PATH, MUSTER_DATA: stack.data, MUSTER_DATABASE_URL: 'postgresql://not-needed/x' }
+  const main = join(root, 'packages/broker/src/main.ts')
+  await using repair = startProcess(process.execPath, [main, '--repair-sessions'], { env })
+  await repair.prints(/\d+ records kept, 0 dropped/)
+  await repair.exited()
+  await stack.start('broker')
+  const backend = await (await stack.enrolDevice('backend-3', { profile: 'service' })).connect()
+  await backend.publishAsync(`${commands('survivor')}/x`, 'x', { qos: 1 })
+  await backend.endAsync()
+  const heard: string[] = []
+  const back = openClient('survivor', device.credentials)
+  back.on('message', (topic) => heard.push(topic))
+  await waitFor('what its subscription brought', () => heard.includes(`${commands('survivor')}/x`))
+  await back.endAsync()
 })
