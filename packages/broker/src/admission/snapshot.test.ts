@@ -225,10 +225,7 @@ describe('a later process may not serve', () => {
   test.each([
     ['a bit is another', (text: string) => text.replace('"deviceState\\":\\"active', '"deviceState\\":\\"Active')],
     ['a line is left out', (text: string) => text.replace(/\n[^\n]*\n/, '\n')],
-    [
-      'lines have changed places',
-      (text: string) => text.split('\n').toSorted().reverse().join('\n').trim().concat('\n'),
-    ],
+    ['lines have changed places', (text: string) => text.replace(/^(.*\n)(.*\n)/, '$2$1')],
     ['it has the key of another', (text: string) => text],
   ] as const)('when the file is not what was written: %s', async (what, forge) => {
     await (await leaveOne()).close()

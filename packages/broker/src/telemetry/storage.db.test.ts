@@ -99,6 +99,30 @@ describe('acknowledged means stored', () => {
   })
 })
 
+test('a message that the database never takes is refused, and those beside it are stored', async () => {
+  await muster.asSuperuser(`
+    create function refuse_poison() returns trigger language plpgsql as $$
+    begin
+      if new.payload = 'poison' then raise exception 'no' using errcode = '22021'; end if;
+      return new;
+    end $$;
+    create trigger poison before insert on telemetry for each row execute function refuse_poison()`)
+  const { connect } = await openRaw('poisoned', 5)
+  const client = await connect()
+  const payloads = ['1', 'poison', '2', '3']
+  client.socket.cork()
+  for (const [index, payload] of payloads.entries()) client.send(message('poisoned', payload, 1, index + 1))
+  client.send(message('poisoned', 'poison', 2, 9))
+  client.socket.uncork()
+  await client.next('puback', 4)
+  await client.next('pubrec')
+  expect(client.find('puback')).toMatchObject([0, 0x87, 0, 0].map((reasonCode) => ({ reasonCode })))
+  expect(client.find('pubrec')).toMatchObject([{ reasonCode: 0x87 }])
+  expect(await stored('poisoned')).toEqual(['1', '2', '3'])
+  await muster.asSuperuser('drop trigger poison on telemetry')
+  client.socket.destroy()
+})
+
 describe('QoS 2 is stored once', () => {
   const kept = { clean: false, properties: { sessionExpiryInterval: 3_600 } }
 
