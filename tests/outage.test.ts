@@ -33,10 +33,19 @@ const metric = async (port: number, name: string) => {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
 }
-const codeOf = (device: EnrolledDevice) =>
-  device.connect().then(
-    () => 'admitted',
-    (error: { code?: number }) => error.code,
+/** What CONNACK says; a connection that ends without one, on a machine that is busy, is made again. */
+const codeOf = (device: EnrolledDevice, port?: number) =>
+  waitFor(
+    'an answer',
+    async () => {
+      const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 5_000))
+      const outcome = device.connect(port === undefined ? {} : { port }).then(
+        (client) => client.endAsync(true).then(() => 'admitted'),
+        (error: { code?: number | string }) => (typeof error.code === 'number' ? error.code : undefined),
+      )
+      return Promise.race([outcome, late])
+    },
+    { timeoutMs: 30_000 },
   )
 const visit = async (device: EnrolledDevice) => (await device.connect()).endAsync()
 async function revoke(platform: Stack, id: string): Promise<string> {
@@ -148,8 +157,7 @@ test('a node that is cut off: the revocation is complete when it has closed ever
   const url = gate.urlOf(stack.brokerDatabase)
   const { mqtt, metrics } = await stack.addBroker('broker-2', { MUSTER_DATABASE_URL: url, MUSTER_FRESHNESS: '10s' })
   const device = await stack.enrolDevice('there')
-  const connect = () => device.connect({ port: mqtt })
-  const client = await connect()
+  const client = await device.connect({ port: mqtt })
   let closedAt = 0
   client.once('close', () => {
     closedAt = performance.now()
@@ -169,10 +177,10 @@ test('a node that is cut off: the revocation is complete when it has closed ever
   expect(closedAt).toBeLessThan(performance.now())
   expect(await told).toMatchObject({ reasonCode: 0x89 })
   expect(await readiness(metrics)).toBe('not ready')
-  expect(await connect().catch((error: { code?: number }) => error.code)).toBe(0x88)
+  expect(await codeOf(device, mqtt)).toBe(0x88)
 
   await gate.open()
   await isBack(metrics)
-  expect(await connect().catch((error: { code?: number }) => error.code)).toBe(0x87)
+  expect(await codeOf(device, mqtt)).toBe(0x87)
   await waitFor('its receipt after all', async () => (await revocation(platform, id)).nodes.length === 2)
 })

@@ -23,7 +23,7 @@ interface Entry {
 }
 
 /** The time of a row that is not believed. */
-export const never = Number.MIN_SAFE_INTEGER
+const never = Number.MIN_SAFE_INTEGER
 
 /** Rows by serial number, the one that was written last at the end. */
 export class SnapshotState {
@@ -70,6 +70,16 @@ export class SnapshotState {
     for (const [name, value] of this.facts) yield ['fact', name, value]
     for (const [serial, { key, at, text }] of this.entries) yield ['row', serial, key, at, text]
     if (this.mark) yield ['mark', this.mark.mark, this.mark.freshnessMs]
+  }
+
+  /** Whether the row is known as it is, and believed; in memory it is as good as new then. */
+  confirm(serial: string, text: string, at: number): boolean {
+    const entry = this.entries.get(serial)
+    if (!entry || entry.at === never || entry.text !== text) return false
+    entry.at = Math.max(entry.at, at)
+    this.entries.delete(serial)
+    this.entries.set(serial, entry)
+    return true
   }
 
   listDoubted(): string[] {

@@ -3,7 +3,7 @@ import type { Clock } from '../contact/clock.ts'
 import { decodeRow, encodeRow } from './encode-row.ts'
 import type { LookupRow } from './registry.ts'
 import type { LogRecord, SnapshotLog } from './snapshot-log.ts'
-import { never, type SnapshotRecord, SnapshotState } from './snapshot-state.ts'
+import { type SnapshotRecord, SnapshotState } from './snapshot-state.ts'
 
 /** What this node can still say about certificates while the registry cannot be asked. */
 export interface Snapshot extends AsyncDisposable {
@@ -94,6 +94,8 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   function keep(row: LookupRow) {
     if (isOutdated(row)) return
     const text = encodeRow(row, addDocument)
+    // The file may have it older than it is.
+    if (state.confirm(row.serial, text, row.readAt)) return
     commit(['row', row.serial, sessionKey(row), row.readAt, text])
     const [oldest] = state.entries.keys()
     if (state.entries.size > maxEntries && oldest !== undefined) commit(['gone', oldest])
@@ -103,8 +105,8 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
   function keepAgain(serial: string, row: LookupRow | undefined) {
     const entry = state.entries.get(serial)
     if (!entry) return
-    if (!row) commit(['gone', serial])
-    else if (entry.at === never || entry.text !== encodeRow(row, addDocument)) keep(row)
+    if (row) keep(row)
+    else commit(['gone', serial])
   }
 
   function rewriteNow() {
