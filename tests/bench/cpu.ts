@@ -116,7 +116,8 @@ export function describeMachine(): string {
   const [cpu] = cpus()
   const openssl = process.versions.openssl
   // It says so with an exit code of its own.
-  const [mosquitto] = spawnSync('mosquitto', ['-h'], { encoding: 'utf8' }).stdout.split('\n')
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+  const [mosquitto] = (spawnSync('mosquitto', ['-h'], { encoding: 'utf8', env }).stdout ?? '').split('\n')
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   return `${cpus().length} x ${cpu?.model.trim()}, ${memory}, Linux ${release()}, Node ${process.version} (OpenSSL ${openssl}), ${mosquitto}`
 }

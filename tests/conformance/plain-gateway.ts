@@ -67,13 +67,18 @@ async function carry(platform: Platform, plain: Socket, identityOf: (clientId: s
     key,
     cert,
   })
-  secure.on('error', () => plain.destroy())
+  secure.on('error', () => {})
   secure.write(first.clientId ? renameClient(first.bytes, id) : first.bytes)
   plain.pipe(secure)
   secure.pipe(plain)
   // What it has sent last, its DISCONNECT, still has to arrive.
   plain.on('close', () => secure.destroySoon())
-  secure.on('close', () => plain.destroy())
+  // Ended, not reset: what the broker said last must reach a client that is still sending.
+  secure.on('close', () => {
+    plain.end()
+    plain.resume()
+    setTimeout(() => plain.destroy(), 5_000).unref()
+  })
 }
 
 /** A name that a certificate may carry. */
