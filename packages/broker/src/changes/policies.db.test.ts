@@ -217,3 +217,31 @@ test('a will that waits is judged by the policy of its day, not of the day it wa
   expect(heard).not.toContain('fleets/default/devices/denied/state')
   await listener.endAsync(true)
 })
+
+test('a shared subscription ends for the member that may not have it any more, and goes on for the others', async () => {
+  await save('sharing', 1, [topic('#')])
+  await save('narrow', 1, [topic('#')])
+  const speaker = await muster.addDevice('share-speaker', { profile: 'service' })
+  const members = [
+    await muster.addDevice('member-1', { profile: 'service' }),
+    await muster.addDevice('member-2', { profile: 'service' }),
+  ]
+  await attach('share-speaker', 'sharing')
+  await attach('member-1', 'narrow')
+  await attach('member-2', 'sharing')
+  const kept = { protocolVersion: 5, clean: false, properties: { sessionExpiryInterval: 60 } } as const
+  const [first, second, publisher] = await Promise.all([
+    ...members.map((member) => muster.connect(member, kept)),
+    muster.connect(speaker, { protocolVersion: 5 }),
+  ])
+  for (const client of [first, second]) await client?.subscribeAsync(`$share/work/${topic('jobs')}`, { qos: 1 })
+  const receipt = await muster.receipt(await save('narrow', 2, [topic('else')]))
+  expect(receipt).toMatchObject({ sessionsChanged: 1, subscriptionsCut: 1 })
+  let heard = 0
+  second?.on('message', () => {
+    heard += 1
+  })
+  for (let job = 0; job < 10; job++) await publisher?.publishAsync(topic('jobs'), 'x', { qos: 1 })
+  await vi.waitFor(() => expect(heard).toBe(10), 5_000)
+  await Promise.all([first, second, publisher].map((client) => client?.endAsync(true)))
+})
