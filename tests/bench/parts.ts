@@ -90,8 +90,8 @@ async function measurePublish(contender: Contender, size: Size, { what, by, topi
   const measured = await measureWhole(contender, [load], () =>
     load.publish({ ...publish, forMs: size.seconds * 1_000 }),
   )
-  const { sent, refused, latency } = measured.result
-  if (refused > 0) throw new Error(`${refused} of ${sent} messages were refused`)
+  const { sent, refused, unanswered, latency } = measured.result
+  if (refused + unanswered > 0) throw new Error(`of ${sent} messages ${refused} were refused, ${unanswered} unanswered`)
   const note = `${perSecond(sent, measured)}, p99 ${latency.p99.toFixed(1)} ms`
   return [{ what, unit: 'us', value: (measured.brokerMs * 1_000) / sent, note, split: measured.split }]
 }

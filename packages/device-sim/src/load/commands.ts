@@ -58,6 +58,8 @@ export interface PublishOutcome {
   acknowledged: number
   /** Acknowledged with a reason code that says no. */
   refused: number
+  /** Not acknowledged 10 s after the end either. */
+  unanswered: number
   elapsedMs: number
   /** Milliseconds from a message to its acknowledgement; one worker's, where there are several the worst. */
   latency: Percentiles

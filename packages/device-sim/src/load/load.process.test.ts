@@ -77,6 +77,7 @@ test.each([4, 5] as const)('publishes with windows, every message counted once (
   expect(outcome.acknowledged).toBeGreaterThan(devices * 20)
   expect(outcome.acknowledged).toBeLessThanOrEqual(outcome.sent)
   expect(outcome.latency.count).toBe(outcome.acknowledged)
+  expect(outcome.unanswered).toBe(0)
   // What was on its way at the end of the time has been waited for.
   expect(broker.published.length).toBe(outcome.sent)
   expect(await load.counts()).toMatchObject({ sent: outcome.sent, acknowledged: outcome.sent })

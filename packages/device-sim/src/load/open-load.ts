@@ -160,6 +160,7 @@ function addPublishes(outcomes: PublishOutcome[]): PublishOutcome {
     sent: sum(outcomes, 'sent'),
     acknowledged: sum(outcomes, 'acknowledged'),
     refused: sum(outcomes, 'refused'),
+    unanswered: sum(outcomes, 'unanswered'),
     elapsedMs,
     latency,
   }

@@ -42,15 +42,17 @@ export async function publishAtFullSpeed(generator: Generator, settings: Publish
   // What is acknowledged after the time does not count, but nothing may be on its way when the next run begins.
   const outcome = { sent, acknowledged, refused, elapsedMs, latency: percentilesOf(latency) }
   stopped = true
-  await waitUntilQuiet(connections)
+  const unanswered = await waitUntilQuiet(connections)
   generator.onAcknowledged = undefined
-  return outcome
+  return { ...outcome, unanswered }
 }
 
-async function waitUntilQuiet(connections: Connection[]): Promise<void> {
+/** Answers how many messages stay unacknowledged. */
+async function waitUntilQuiet(connections: Connection[]): Promise<number> {
   const end = performance.now() + 10_000
   while (performance.now() < end && connections.some(({ inFlight, socket }) => inFlight > 0 && !socket.destroyed))
     await new Promise((resolve) => setTimeout(resolve, 10))
+  return connections.reduce((sum, { inFlight }) => sum + inFlight, 0)
 }
 
 /** Each connection publishes once in `everyMs`; the returned function ends it. */
