@@ -24,8 +24,8 @@ export const defaultLimits = {
   receiveMaximum: 256,
   inFlightBytes: 1_048_576,
   topicAliases: 32,
-  /** Answers that a client has not read; beyond it the client is not read either. */
-  unreadBytes: 256 * 1_024,
+  /** Beyond it the client is not read either: more than messages to it may take (`outboundBytes`, and a packet), so these are answers. */
+  unreadBytes: 768 * 1_024,
   /** QoS 1 and 2 messages under way to a client at once; MQTT 5 clients may ask for fewer. */
   sendMaximum: 100,
   /** Above what waits in a connection QoS 0 messages are dropped, and others wait in their queue. */
