@@ -29,7 +29,7 @@ export const defaultLimits = {
   /** QoS 1 and 2 messages under way to a client at once; MQTT 5 clients may ask for fewer. */
   sendMaximum: 100,
   /** Above what waits in a connection QoS 0 messages are dropped, and others wait in their queue. */
-  outboundBytes: 256 * 1_024,
+  outboundBytes: 1_024 * 1_024,
   /** The longest keep alive of an MQTT 5 client. */
   keepAliveSeconds: 1_800,
   /** For how long an MQTT 3.1.1 client without keep alive may be silent. */
