@@ -77,7 +77,9 @@ export function openDeliveries(options: DeliveriesOptions): Deliveries {
   const watch = openWatch(limits, observer)
   const hooks = createClientHooks(options, attached, distribution, groups)
   function onDrain(this: object) {
-    bySocket.get(this)?.delivery?.proceed()
+    const one = bySocket.get(this)
+    if (one) one.outlet.stuckSince = 0
+    one?.delivery?.proceed()
   }
 
   keepGroups(options, (client) => attached.get(client), groups)

@@ -105,3 +105,20 @@ test('a clean session that acknowledges nothing holds no more than its bound', a
   lazy.socket.destroy()
   await backend.endAsync()
 }, 60_000)
+
+test('whoever reads all the time is not cut off, however much goes to it all the time', async () => {
+  const busy = await open('busy')
+  await subscribe(busy, topic('busy'), 0)
+  const backend = await muster.connect(await muster.addDevice('feeder', { profile: 'service' }))
+  const before = await metric(/^muster_broker_slow_readers_cut_off_total (\d+)/m)
+  const until = Date.now() + 3_000
+  const payload = Buffer.alloc(8_192)
+  // Some of it waits whenever the node looks.
+  while (Date.now() < until)
+    await Promise.all(Array.from({ length: 100 }, () => backend.publishAsync(topic('busy'), payload, { qos: 1 })))
+  busy.send({ cmd: 'pingreq' })
+  await busy.next('pingresp')
+  expect(await metric(/^muster_broker_slow_readers_cut_off_total (\d+)/m)).toBe(before)
+  busy.socket.destroy()
+  await backend.endAsync()
+}, 60_000)

@@ -40,8 +40,9 @@ function isStuck(outlet: Outlet, now: number, drainMs: number): boolean {
   return now - outlet.stuckSince >= drainMs
 }
 
-/** Changes when the kernel takes any of what waits: for the stream a large write is one, until all of it is gone. */
+/** Changes when anything of what waits is taken: for the stream a large write is one, until the kernel has all of it. */
 function markOf(socket: Session['socket']): number {
-  const { _handle: handle } = socket as unknown as { _handle?: { writeQueueSize?: number } }
-  return handle?.writeQueueSize ?? socket.writableLength
+  const { _handle: handle } = socket as unknown as { _handle?: { bytesWritten?: number; writeQueueSize?: number } }
+  if (handle?.bytesWritten === undefined) return socket.writableLength
+  return handle.bytesWritten - (handle.writeQueueSize ?? 0)
 }
