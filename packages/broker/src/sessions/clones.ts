@@ -13,7 +13,7 @@ export interface Clones {
 }
 
 export interface ClonesOptions {
-  sessions: Pick<Sessions, 'olderThan'>
+  sessions: Pick<Sessions, 'olderThan' | 'leave'>
   /** How long an older connection has to answer. */
   askMs: number
   /** Shuts the device out, as an operator would. */
@@ -83,6 +83,8 @@ export function createClones({ sessions, askMs, suspend, observer, now }: Clones
       quarrel.until = now().getTime() + quarrel.waitMs
       if (action === 'keep-oldest') throw cloned(`${places}; the older, at ${holder.address}, was kept`)
       if (action === 'suspend') {
+        // It is refused in any case: the suspension must not close it before it is told so.
+        sessions.leave(newcomer)
         await suspend(serial, places)
         throw cloned(`${places}; the device is suspended`)
       }

@@ -7,9 +7,9 @@ import { formatInstant, formatRelative } from '../output/format.ts'
 import { type Cli, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
 import { moveDevice } from './move.ts'
 import { devicePath } from './path.ts'
-import { listRefusals } from './refusals.ts'
 import { revokeDevice } from './revoke.ts'
 import { listTelemetry } from './telemetry.ts'
+import { explainDevice } from './why.ts'
 
 const actions = {
   suspend: 'close its connection and keep it out until it is resumed',
@@ -54,8 +54,8 @@ export function addDeviceCommands(program: Command, cli: Cli): void {
   devices
     .command('why <id>')
     .alias('refusals')
-    .description('what was refused to it, and for what reason')
-    .action((id: string, _, command: Command) => listRefusals(cli, command.optsWithGlobals(), id))
+    .description('how it stands; what was refused to it, why, and what to do')
+    .action((id: string, _, command: Command) => explainDevice(cli, command.optsWithGlobals(), id))
   devices
     .command('telemetry <id>')
     .description('its last messages, newest first')
