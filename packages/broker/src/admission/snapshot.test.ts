@@ -75,6 +75,20 @@ describe('keeps', () => {
     await close()
   })
 
+  test('what is as it was without writing it again', async () => {
+    const { row, snapshot, clock, close } = await open()
+    const tell = async () => {
+      snapshot.keep({ ...row('a'), readAt: clock.now() })
+      snapshot.keepFact('trust', { ca: ['pem'] })
+      pass(1)
+      await snapshot.sync()
+      return (await stat(join(directory, 'admission.log'))).size
+    }
+    const size = await tell()
+    expect(await tell()).toBe(size)
+    await close()
+  })
+
   test('files that nobody else can read', async () => {
     const { close } = await open()
     for (const name of ['admission.log', 'admission.key'])

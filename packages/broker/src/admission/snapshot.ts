@@ -103,8 +103,7 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
 
   /** The same row again needs no writing: the end of the sweep says it for all. */
   function keepAgain(serial: string, row: LookupRow | undefined) {
-    const entry = state.entries.get(serial)
-    if (!entry) return
+    if (!state.entries.has(serial)) return
     if (row) keep(row)
     else commit(['gone', serial])
   }
@@ -160,6 +159,8 @@ export async function openSnapshot(options: SnapshotOptions): Promise<Snapshot> 
       await log.sync()
     },
     keepFact(name, value) {
+      // It is told again and again.
+      if (JSON.stringify(state.facts.get(name)) === JSON.stringify(value)) return
       commit(['fact', name, value])
     },
     fact: (name) => state.facts.get(name),
