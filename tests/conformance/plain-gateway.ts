@@ -92,7 +92,7 @@ if (import.meta.main) {
     options: { port: { type: 'string', default: '0' }, 'client-id': { type: 'string', multiple: true, default: [] } },
     allowPositionals: true,
   })
-  await using platform = await startPlatform()
+  await using platform = await startPlatform({ brokerEnv: { MUSTER_KEEP_ALIVE: '1m' } })
   await using gateway = await openPlainGateway(platform, Number(values.port), values['client-id'])
   console.log(`plain MQTT on 127.0.0.1:${gateway.port}`)
   const [command, ...args] = positionals.map((word) => word.replaceAll('{port}', String(gateway.port)))

@@ -46,6 +46,10 @@ export const BrokerEnvironment = z.object({
   MUSTER_FRESHNESS: Duration.refine((seconds) => seconds >= 10, 'must be 10s or more')
     .refine((seconds) => seconds <= 3_600, 'must be 1h or less')
     .default(300),
+  // The longest a connection of MQTT 5 may be silent. [MQTT-3.2.2-21]
+  MUSTER_KEEP_ALIVE: Duration.refine((seconds) => seconds >= 10, 'must be 10s or more')
+    .refine((seconds) => seconds <= 65_535, 'must be 18h or less')
+    .default(1_800),
   MUSTER_LOG_LEVEL: LogLevel.default('info'),
 })
 export type BrokerConfig = Readonly<z.infer<typeof BrokerEnvironment>>

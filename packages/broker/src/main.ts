@@ -27,7 +27,8 @@ async function main(): Promise<void> {
   const log = pino({ level: config.MUSTER_LOG_LEVEL, base: { node }, timestamp: pino.stdTimeFunctions.isoTime })
 
   const clock = openClock()
-  const limits = { ...defaultLimits, freshnessMs: config.MUSTER_FRESHNESS * 1_000 }
+  const { MUSTER_FRESHNESS: freshness, MUSTER_KEEP_ALIVE: keepAliveSeconds } = config
+  const limits = { ...defaultLimits, freshnessMs: freshness * 1_000, keepAliveSeconds }
   const directory = join(config.MUSTER_DATA, 'broker', node)
   const onError = (err: unknown) => log.error({ err }, 'the snapshot for times without the registry is not kept')
   await using snapshot = await loadSnapshot({ directory, clock, freshnessMs: limits.freshnessMs, onError })
