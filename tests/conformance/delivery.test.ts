@@ -209,3 +209,23 @@ describe('3.1.2.11.4 maximum packet size of the client', () => {
     await back.drop()
   })
 })
+
+describe('3.3.2.3.4 topic aliases towards the client', () => {
+  test('[MQTT-3.1.2-26] as many as it takes: with the name first, alone afterwards, anew on each connection', async () => {
+    const device = await suite.device('brief')
+    for (const _ of [1, 2]) {
+      const client = await suite.open(device, 5, { properties: { topicAliasMaximum: 1 } })
+      await client.subscribe(commands('brief', '#'), { qos: 2 })
+      for (const qos of [0, 1, 2] as const) await backend.publish(commands('brief', 'a'), 'x', { qos })
+      await backend.publish(commands('brief', 'b'), 'x')
+      const got = await client.publishes(4)
+      expect(got.map(({ topic, properties }) => [topic, properties?.topicAlias])).toEqual([
+        [commands('brief', 'a'), 1],
+        ['', 1],
+        ['', 1],
+        [commands('brief', 'b'), undefined],
+      ])
+      await client.drop()
+    }
+  })
+})

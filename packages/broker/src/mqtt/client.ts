@@ -11,6 +11,7 @@ interface Internals {
   _assignedClientId: string | undefined
   _sessionExpiryClamped: boolean
   _serverKeepAlive: number | undefined
+  topicAliasMaximum?: number
   _keepaliveTimer: NodeJS.Timeout | null
   broker: { persistence: { removeSubscriptions(client: Client, filters: string[]): Promise<unknown> } }
   _parser: {
@@ -79,6 +80,11 @@ export function takeOverReading(client: Client, onDone: () => void): Intake {
 /** What holds for silent clients is started anew by what they send, whoever answers it. [MQTT-3.1.2-22] */
 export function keepAwake(client: Client): void {
   internalsOf(client)._keepaliveTimer?.refresh()
+}
+
+/** aedes keeps all that delivery needs of a CONNECT but this. */
+export function noteAliases(client: Client, { protocolVersion, properties }: IConnectPacket): void {
+  if (protocolVersion === 5) internalsOf(client).topicAliasMaximum = properties?.topicAliasMaximum ?? 0
 }
 
 /** The longest silence: MQTT 5 clients are told of it, others keep what they asked for. [MQTT-3.2.2-21] */

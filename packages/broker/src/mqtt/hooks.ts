@@ -5,7 +5,7 @@ import type { Observer } from '../observer.ts'
 import { grantFilter, mayReceive } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Ingest } from '../telemetry/ingest.ts'
-import { assignClientId, boundKeepAlive, keepNothing, sessionOf, tellNothingKept } from './client.ts'
+import { assignClientId, boundKeepAlive, keepNothing, noteAliases, sessionOf, tellNothingKept } from './client.ts'
 
 type Hook = 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'
 
@@ -25,6 +25,7 @@ export function createHooks({ ingest, observer, limits, policyNow }: HookOptions
       packet.clientId = session?.clientId ?? ''
       if (session?.isLate) keepNothing(packet)
       boundKeepAlive(client, packet, limits)
+      noteAliases(client, packet)
       callback(session ? null : notAdmitted(), session !== undefined)
     },
 

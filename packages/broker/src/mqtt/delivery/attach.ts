@@ -43,6 +43,7 @@ interface Internals {
   subscriptions: Record<string, Omit<Subscription, 'topic' | 'subscriptionIdentifier'> & { si?: number }>
   receiveMaximum: number
   maximumPacketSize: number | undefined
+  topicAliasMaximum?: number
 }
 
 interface Hooks {
@@ -133,6 +134,7 @@ function createClientHooks(
       one.delivery = new Delivery(one.outlet, {
         ...{ store, limits, observer, receiveMaximum, maximumPacketSize },
         isStored: !clean,
+        topicAliasMaximum: this.topicAliasMaximum ?? 0,
         otherIdentifiers: (topic) => identifiersAtQos0(this.subscriptions, topic),
       })
       for (const topic of Object.keys(this.subscriptions)) joinGroup(groups, this, one.delivery, topic)

@@ -1,6 +1,5 @@
-import type { Limits } from '../../limits.ts'
-import type { Observer } from '../../observer.ts'
 import { mayReceive } from '../../sessions/grant-filter.ts'
+import { Aliases } from './aliases.ts'
 import { FanOut, type Send, withPacketId } from './fan-out.ts'
 import { type InFlight, PacketIds } from './in-flight.ts'
 import {
@@ -12,22 +11,10 @@ import {
   type QueuedName,
   type QueueStore,
 } from './message.ts'
+import type { DeliveryOptions } from './options.ts'
 import type { Outlet } from './outlet.ts'
 import { isShared } from './shared-groups.ts'
 import { WaitingQueue } from './waiting-queue.ts'
-
-export interface DeliveryOptions {
-  store: QueueStore
-  limits: Limits
-  observer: Pick<Observer, 'dropped' | 'failed' | 'delivered'>
-  /** Messages that the client lets be under way at once, and its largest packet. */
-  receiveMaximum: number
-  maximumPacketSize: number | undefined
-  /** The session outlives its connection: what it gets at QoS 1 and 2 comes from its queue in the store. */
-  isStored: boolean
-  /** Identifiers of QoS 0 subscriptions to a topic, of which the queue knows nothing. */
-  otherIdentifiers(topic: string): readonly number[]
-}
 
 /** Messages of a stored session that are taken from the store at a time. */
 const batchSize = 32
@@ -39,6 +26,7 @@ export class Delivery {
   readonly #options: DeliveryOptions
   readonly #window: number
   readonly #ids = new PacketIds()
+  readonly #aliases: Aliases
   #queue: WaitingQueue | undefined
   /** In the store's queue: everything up to here is under way, or was dropped. */
   #cursor = 0
@@ -53,6 +41,7 @@ export class Delivery {
     this.#options = options
     this.#window = Math.min(options.receiveMaximum, options.limits.sendMaximum)
     this.isStored = options.isStored
+    this.#aliases = new Aliases(Math.min(options.topicAliasMaximum, options.limits.topicAliases))
   }
 
   /** How much is under way or waiting here. */
@@ -269,12 +258,15 @@ export class Delivery {
       observer.dropped('expired')
       return false
     }
-    const frame = fanOut.frame({ ...how, version: outlet.version }, now)
+    const { topic } = fanOut.message
+    const alias = this.#aliases.find(topic)
+    const frame = fanOut.frame({ ...how, version: outlet.version, alias }, now)
     // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
     if (maximumPacketSize !== undefined && frame.bytes.length > maximumPacketSize) {
       observer.dropped('too-large')
       return false
     }
+    if (alias && !alias.isKnown) this.#aliases.note(topic, alias)
     observer.delivered(how.qos)
     if (how.qos === 0) outlet.write(frame.bytes)
     else for (const piece of withPacketId(frame, id)) outlet.write(piece)

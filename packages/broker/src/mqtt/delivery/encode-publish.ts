@@ -1,3 +1,4 @@
+import type { Alias } from './aliases.ts'
 import type { Message, Properties, Qos } from './message.ts'
 
 export interface Shape {
@@ -8,6 +9,7 @@ export interface Shape {
   identifiers: readonly number[]
   /** Seconds that are left of the message's life. */
   expirySeconds: number | undefined
+  alias?: Alias | undefined
 }
 
 export interface Frame {
@@ -17,7 +19,9 @@ export interface Frame {
 }
 
 /** A PUBLISH, its packet id still 0. [MQTT-3.3] */
-export function encodePublish({ topic, payload, properties }: Message, shape: Shape): Frame {
+export function encodePublish({ topic: name, payload, properties }: Message, shape: Shape): Frame {
+  // [MQTT-3.3.2-12]: what is known by its alias goes without its name.
+  const topic = shape.alias?.isKnown ? '' : name
   const { version, qos, retain, dup } = shape
   const fields = version === 5 ? encodeProperties(properties, shape) : undefined
   const topicBytes = Buffer.byteLength(topic)
@@ -41,8 +45,8 @@ export function encodePublish({ topic, payload, properties }: Message, shape: Sh
 
 const nothing = Buffer.alloc(0)
 
-function encodeProperties(properties: Properties | undefined, { identifiers, expirySeconds }: Shape): Buffer {
-  if (!properties && identifiers.length === 0 && expirySeconds === undefined) return nothing
+function encodeProperties(properties: Properties | undefined, { identifiers, expirySeconds, alias }: Shape): Buffer {
+  if (!properties && identifiers.length === 0 && expirySeconds === undefined && !alias) return nothing
   const parts: Buffer[] = []
   const { payloadFormatIndicator, contentType, responseTopic, correlationData, userProperties } = properties ?? {}
   if (payloadFormatIndicator !== undefined) parts.push(Buffer.from([0x01, payloadFormatIndicator ? 1 : 0]))
@@ -54,6 +58,7 @@ function encodeProperties(properties: Properties | undefined, { identifiers, exp
   if (contentType !== undefined) parts.push(text(0x03, contentType))
   if (responseTopic !== undefined) parts.push(text(0x08, responseTopic))
   if (correlationData !== undefined) parts.push(binary(0x09, Buffer.from(correlationData)))
+  if (alias) parts.push(Buffer.from([0x23, alias.id >> 8, alias.id & 0xff]))
   for (const identifier of identifiers) {
     const coded = Buffer.alloc(1 + variableBytes(identifier), 0x0b)
     writeVariable(coded, identifier, 1)

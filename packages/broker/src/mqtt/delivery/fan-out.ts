@@ -1,3 +1,4 @@
+import type { Alias } from './aliases.ts'
 import { encodePublish, type Frame } from './encode-publish.ts'
 import type { Match, Message, Qos } from './message.ts'
 
@@ -8,6 +9,7 @@ export interface Send {
   retain: boolean
   dup: boolean
   identifiers: readonly number[]
+  alias?: Alias | undefined
 }
 
 /** Up to here a frame is copied whole to patch its packet id; above, the part after the id is shared. */
@@ -29,14 +31,14 @@ export class FanOut {
 
   frame(send: Send, now: number): Frame {
     const { messageExpiry } = this.message
-    const { version, qos, retain, dup, identifiers } = send
+    const { version, qos, retain, dup, identifiers, alias } = send
     // [MQTT-3.3.2-6]
     const expirySeconds =
       messageExpiry === undefined ? undefined : Math.max(1, Math.ceil((messageExpiry - now) / 1_000))
-    const form = `${version}${qos}${retain ? 'r' : ''}${dup ? 'd' : ''},${expirySeconds ?? ''},${identifiers.join()}`
+    const form = `${version}${qos}${retain ? 'r' : ''}${dup ? 'd' : ''},${expirySeconds ?? ''},${identifiers.join()},${alias ? `${alias.id}${alias.isKnown}` : ''}`
     let frame = this.#frames.get(form)
     if (!frame) {
-      frame = encodePublish(this.message, { version, qos, retain, dup, identifiers, expirySeconds })
+      frame = encodePublish(this.message, { version, qos, retain, dup, identifiers, expirySeconds, alias })
       this.#frames.set(form, frame)
     }
     return frame
