@@ -2,15 +2,7 @@ import { mayReceive } from '../../sessions/grant-filter.ts'
 import { Aliases } from './aliases.ts'
 import { FanOut, type Send, withPacketId } from './fan-out.ts'
 import { type InFlight, PacketIds } from './in-flight.ts'
-import {
-  type Match,
-  type Message,
-  messageOf,
-  type Qos,
-  type Queued,
-  type QueuedName,
-  type QueueStore,
-} from './message.ts'
+import { type Match, type Message, messageOf, type Qos, type Queued, type QueuedName } from './message.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { Outlet } from './outlet.ts'
 import { isShared } from './shared-groups.ts'
