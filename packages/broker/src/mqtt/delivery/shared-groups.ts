@@ -56,8 +56,8 @@ export class SharedGroups {
     if (!group) {
       const members = new Map<string, Member>()
       const listener: Listener = (message, done) => {
-        this.#give(filter, message).catch(this.#options.onError)
-        done()
+        // Before the publisher is answered the queue of a member that is kept holds the message; nobody waits for its client.
+        this.#give(filter, message).catch(this.#options.onError).finally(done)
       }
       group = { filter, members, turn: 0, listener }
       this.#groups.set(filter, group)
