@@ -13,7 +13,7 @@ test(
     const dice = createDice(seed)
     const victim = await broker.device('victim')
     const held = await broker.open(victim, 5)
-    await held.subscribe('fleets/default/devices/victim/commands/#', { qos: 1 })
+    await held.subscribe('fleets/default/devices/victim/commands/#', { qos: 0 })
     const witness = await broker.open(await broker.service('witness'), 5)
     await witness.subscribe('fleets/default/#', { qos: 0 })
     const attackers = await Promise.all(Array.from({ length: 8 }, (_, index) => broker.device(`attacker-${index}`)))
