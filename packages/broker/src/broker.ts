@@ -112,7 +112,11 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
     kept: () => store?.counts,
     mayKeep: () => store?.isWritable ?? false,
   })
-  const refusals = opening.use(openRefusalLog({ db, now, onError }))
+  const onDropped = (count: number, error: unknown) => {
+    metrics.refusalsDropped.inc(count)
+    onError(error)
+  }
+  const refusals = opening.use(openRefusalLog({ db, now, onError, onDropped }))
   const presence = opening.use(openPresence({ db, node, now, onError }))
   const list = () => sessions.list()
   const traffic = createTraffic(metrics.registry, list)

@@ -80,6 +80,11 @@ export function createMetrics(options: {
       labelNames: ['code'],
       registers,
     }),
+    refusalsDropped: new Counter({
+      name: 'muster_broker_refusals_dropped_total',
+      help: 'Refusals that are not on record because the database does not take them',
+      registers,
+    }),
     packets: new Counter({
       name: 'muster_broker_packets_received_total',
       help: 'MQTT packets received',

@@ -1,5 +1,5 @@
 import type { ErrorCode, MusterError } from '@muster/contracts'
-import { type CountedRefusals, type Db, encodeRefusals, recordRefusalsText, repeat } from '@muster/db'
+import { blamesRows, type CountedRefusals, type Db, encodeRefusals, recordRefusalsText, repeat } from '@muster/db'
 
 /** What is known of who was refused; all of it may be a lie. A fingerprint is looked up, and tells. */
 export interface Who {
@@ -21,7 +21,11 @@ export interface RefusalLog extends AsyncDisposable {
 /** Somebody may hold a copy of a key, or a CA's: these are looked at first. */
 const alerting: readonly ErrorCode[] = ['certificate-unknown', 'certificate-cloned', 'certificate-untrusted']
 
+type Keyed = [key: string, entry: CountedRefusals]
+
 const refusalBounds = { entries: 2_000, claimed: 1_000, batch: 500 }
+/** More than is ever written. */
+const keptText = 600
 
 /** Promise 6, written behind: equal refusals are counted in memory, so that a storm of them costs one statement a moment. */
 export function openRefusalLog(options: {
@@ -29,23 +33,43 @@ export function openRefusalLog(options: {
   now(): Date
   everyMs?: number
   onError(error: unknown): void
+  /** So many refusals that the database does not take for what is in them. */
+  onDropped(count: number, error: unknown): void
 }): RefusalLog {
-  const { db, now, everyMs = 250, onError } = options
+  const { db, now, everyMs = 250, onError, onDropped } = options
   let entries = new Map<string, CountedRefusals>()
 
   async function flush() {
     while (entries.size > 0) {
       const batch = [...entries].slice(0, refusalBounds.batch)
       for (const [key] of batch) entries.delete(key)
+      await write(batch)
+    }
+  }
+
+  /** One that the database never takes is found by halves and dropped: it must not keep all others from the record. */
+  async function write(batch: Keyed[]) {
+    const parts = [batch]
+    for (let part = parts.pop(); part; part = parts.pop()) {
       try {
-        await db.$client.query({ ...recordRefusalsText, values: [encodeRefusals(batch.map(([, entry]) => entry))] })
+        await db.$client.query({ ...recordRefusalsText, values: [encodeRefusals(part.map(([, entry]) => entry))] })
       } catch (error) {
-        const newer = entries
-        entries = new Map(batch)
-        for (const [key, entry] of newer) add(key, entry)
-        throw error
+        if (!blamesRows(error)) {
+          keep([part, ...parts.reverse()].flat())
+          throw error
+        }
+        const [[, first] = [], ...others] = part
+        if (first && others.length === 0) onDropped(first.count, error)
+        else parts.push(part.slice(part.length / 2), part.slice(0, part.length / 2))
       }
     }
+  }
+
+  /** For the next time: what has come meanwhile is counted together with it. */
+  function keep(older: Keyed[]) {
+    const newer = entries
+    entries = new Map(older)
+    for (const [key, entry] of newer) add(key, entry)
   }
 
   /** Beyond the bound only the count is kept, by code; devices keep room that strangers cannot take. */
@@ -58,7 +82,8 @@ export function openRefusalLog(options: {
       same.alert = same.alert || entry.alert
       return
     }
-    const room = entry.certificate?.fingerprint ? refusalBounds.entries : refusalBounds.claimed
+    const isStranger = !entry.certificate?.fingerprint || entry.code === 'certificate-untrusted'
+    const room = isStranger ? refusalBounds.claimed : refusalBounds.entries
     if (entries.size < room || entry.address === '*') return void entries.set(key, entry)
     const { certificate: _, ...rest } = entry
     add(`${entry.code} *`, { ...rest, fleet: '', device: '', address: '*', detail: 'merged: too many at once' })
@@ -72,10 +97,11 @@ export function openRefusalLog(options: {
       const at = now()
       // A stranger's certificate is an alert where it has taken a name of ours.
       const alert = alerting.includes(code) && device !== ''
-      const certificate = subject || serial ? { subject, serial, issuer, fingerprint } : undefined
+      const shown = { subject: cut(subject), serial: cut(serial), issuer: cut(issuer), fingerprint }
+      const certificate = subject || serial ? shown : undefined
       const times = { count: 1, firstAt: at, lastAt: at }
       const key = `${fleet}/${device} ${code} ${address} ${fingerprint}`
-      add(key, { fleet, device, code, address, detail, alert, certificate, ...times })
+      add(key, { fleet, device, code, address, detail: cut(detail), alert, certificate, ...times })
     },
     async [Symbol.asyncDispose]() {
       await timer[Symbol.asyncDispose]()
@@ -83,3 +109,7 @@ export function openRefusalLog(options: {
     },
   }
 }
+
+/** A certificate may have names of any length. Copied: a part of a string holds on to the whole of it. */
+const cut = (text: string) =>
+  text.length <= keptText ? text : Buffer.from(text.slice(0, keptText), 'utf16le').toString('utf16le')
