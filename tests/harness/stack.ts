@@ -110,16 +110,12 @@ export async function startStack(options: { database?: TestDb } = {}): Promise<S
       const { key, certificate, roots } = await loadCredentials(store)
       const credentials = { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: certificate }
       // Not the SDK's connect(): it tries again by itself, and these tests look at single attempts.
-      const connect = (options: Partial<IClientOptions> = {}) =>
-        connectAsync(`mqtts://localhost:${mqtt}`, {
-          ...credentials,
-          ca: roots,
-          clientId: id,
-          protocolVersion: 5,
-          reconnectPeriod: 0,
-          connectTimeout: 10_000,
-          ...options,
-        })
+      const connect = (options: Partial<IClientOptions> = {}) => {
+        const settings = { protocolVersion: 5, reconnectPeriod: 0, connectTimeout: 10_000, ...options } as const
+        const identity = { ...credentials, ca: roots, clientId: id }
+        // A connection that is closed without an answer fails too.
+        return connectAsync(`mqtts://localhost:${mqtt}`, { ...identity, ...settings }, settings.reconnectPeriod > 0)
+      }
       return { id, claim, store, credentials, connect }
     },
     async start(role, extra = extras.get(role) ?? {}) {

@@ -124,6 +124,25 @@ describe('is safe', () => {
     await expect(muster.connect(renewed)).rejects.toMatchObject({ code: 5 })
   })
 
+  test('a connection that is being judged while its device is judged again is refused in words', async () => {
+    const old = await muster.addDevice('between')
+    const first = await muster.connect(old, { protocolVersion: 5 })
+    const closed = nextEvent(first, 'close')
+    const renewed = await muster.renewDevice(old)
+    const raw = rawClient(await muster.openTls(renewed), 5)
+    await muster.db.transaction(async (tx) => {
+      await tx.execute(sql`select from devices where id = 'between' for update`)
+      raw.connect('between')
+      await someoneWaits(tx)
+      await muster.db.execute(sql`update certificates set state = 'superseded' where device = 'between'`)
+      await muster.db.execute(sql`select pg_notify('muster_promotions', 'default/between elsewhere')`)
+      await closed
+    })
+    await raw.closed
+    const properties = { reasonString: expect.stringContaining('certificate-superseded') }
+    expect(raw.find('connack')).toMatchObject([{ reasonCode: 0x87, properties }])
+  })
+
   test('however revocation and first use fall, nobody stays connected and nothing stays in use', async () => {
     const rounds = Array.from({ length: 30 }, (_, round) => round)
     await Promise.all(

@@ -7,7 +7,11 @@ import { judgeAgain } from './judge-again.ts'
 
 const batchRows = 1_000
 
-/** Judges live connections again, as if they had just come: all, or those of one device. Certificates that have expired meanwhile end here too. */
+/**
+ * Judges live connections again, as if they had just come: all, or those of one device. Certificates that have expired
+ * meanwhile end here too. A connection that is still being judged asks the registry again itself: whoever is not let in
+ * is told why.
+ */
 export async function recheckSessions(options: {
   registry: Registry
   sessions: Sessions
@@ -17,7 +21,9 @@ export async function recheckSessions(options: {
 }): Promise<void> {
   const { registry, sessions, now, onRemoved } = options
   const { key } = options
-  const live = sessions.list().filter((session) => key === undefined || session.key === key)
+  const concerned = sessions.list().filter((session) => key === undefined || session.key === key)
+  const live = concerned.filter((session) => session.isAdmitted)
+  for (const session of concerned) if (!session.isAdmitted) session.isOutdated = true
   for (let start = 0; start < live.length; start += batchRows) {
     const batch = live.slice(start, start + batchRows)
     const rows = await registry.findAll(batch.map(({ peer }) => peer.serial))
@@ -25,8 +31,7 @@ export async function recheckSessions(options: {
       if (session.removed) continue
       const judged = judgeAgain(session, rows.get(session.peer.serial), now())
       if (!('refusal' in judged)) {
-        if (session.isAdmitted && !isSamePolicy(session.policy, judged.policy))
-          await cutSubscriptions(session, judged.policy)
+        if (!isSamePolicy(session.policy, judged.policy)) await cutSubscriptions(session, judged.policy)
         continue
       }
       const { refusal } = judged

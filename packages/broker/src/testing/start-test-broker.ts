@@ -120,7 +120,9 @@ export async function startTestBroker({
 
     connect({ id, key, cert }, options = {}) {
       const url = `mqtts://localhost:${test.broker.mqttPort}`
-      return mqtt.connectAsync(url, { ca: roots, key, cert, clientId: id, reconnectPeriod: 0, ...options })
+      const settings = { ca: roots, key, cert, clientId: id, reconnectPeriod: 0, ...options }
+      // Whoever is not answered either is told, instead of waiting for ever.
+      return mqtt.connectAsync(url, settings, settings.reconnectPeriod > 0)
     },
 
     async asSuperuser(statement) {
