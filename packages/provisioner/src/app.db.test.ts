@@ -77,7 +77,7 @@ describe('requests that do not fit', () => {
     ['GET', '/nowhere', undefined, 'not-found'],
     ['GET', '/v1/nowhere', undefined, 'not-found'],
     ['GET', '/v1/enrol', undefined, 'method-not-allowed'],
-    ['PATCH', '/v1/devices/x', undefined, 'method-not-allowed'],
+    ['PUT', '/v1/devices/x', undefined, 'method-not-allowed'],
     ['POST', '/v1/claims', '{"uses":', 'request-invalid'],
     ['POST', '/v1/claims', '[]', 'request-invalid'],
     ['POST', '/v1/claims', { uses: 0 }, 'request-invalid'],
