@@ -6,6 +6,8 @@ import { delimiter, join } from 'node:path'
 /** Any one of `commands` will do, or all `files` must be there; `debian` is the package that brings it. */
 const needs = [
   { commands: ['chromium', 'chromium-browser', 'google-chrome'], debian: 'chromium', why: 'browser tests' },
+  { commands: ['certutil'], debian: 'libnss3-tools', why: 'a browser with a client certificate' },
+  { commands: ['pk12util'], debian: 'libnss3-tools', why: 'a browser with a client certificate' },
   { commands: ['mosquitto_pub'], debian: 'mosquitto-clients', why: 'a foreign MQTT client' },
   { commands: ['mosquitto_sub'], debian: 'mosquitto-clients', why: 'a foreign MQTT client' },
   { commands: ['openssl'], debian: 'openssl', why: 'a second opinion on certificates' },
