@@ -42,10 +42,19 @@ export function compileGranted(row: GrantedRow, named: PolicyHolder): CompiledPo
   return openRenewalTopics(compilePolicy(preset ?? readDocument(name, row.document), holder, source), holder)
 }
 
+const maxDocuments = 256
+/** By what they say, whatever they are called: thousands of devices are under few of them. */
+const documents = new Map<string, Policy>()
+
 function readDocument(name: string, document: unknown): Policy {
   if (document === null || document === undefined)
     throw new MusterError('policy-not-found', `the fleet has no policy ${name}`)
+  const text = JSON.stringify(document)
+  const known = documents.get(text)
+  if (known) return known
   const parsed = Policy.safeParse(document)
   if (!parsed.success) throw new MusterError('policy-not-found', `the policy ${name} cannot be read`)
+  if (documents.size >= maxDocuments) documents.clear()
+  documents.set(text, parsed.data)
   return parsed.data
 }

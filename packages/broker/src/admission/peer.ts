@@ -39,7 +39,6 @@ export function readPeer(
     const refusal = new MusterError('certificate-missing', 'a client certificate is needed')
     return { refusal, who: undefined }
   }
-  const who = readClaim(certificate)
   let identity: Identity | undefined
   let unreadable: MusterError | undefined
   try {
@@ -51,11 +50,11 @@ export function readPeer(
   const reason = String(socket.authorizationError)
   // Whether a late device may come in to renew is for the registry to say.
   if (!socket.authorized && !(reason === expired && isOnlyExpired(certificate))) {
-    return { refusal: explainChain(reason, certificate), who }
+    return { refusal: explainChain(reason, certificate), who: readClaim(certificate) }
   }
   if (!identity) {
     const refusal = unreadable ?? new MusterError('certificate-subject', 'the subject cannot be read')
-    return { refusal, who }
+    return { refusal, who: readClaim(certificate) }
   }
   return {
     peer: {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
 import type { IConnectPacket, Packet } from 'mqtt-packet'
@@ -18,6 +19,7 @@ interface Internals {
     listeners(event: 'packet'): ((packet: Packet) => void)[]
   }
   conn: NodeJS.EventEmitter
+  _eos: () => void
   _parsingBatch: number
   _nextBatch: (error?: unknown) => void
 }
@@ -26,7 +28,20 @@ const internalsOf = (client: Client) => client as unknown as Internals
 
 /** aedes keeps the second argument of `handle` with its client: that is the session. */
 export function openClient(broker: Aedes, session: Session): Client {
-  return broker.handle(session.socket, session as unknown as IncomingMessage)
+  const client = broker.handle(session.socket, session as unknown as IncomingMessage)
+  // `finished` of node:stream takes a dozen functions for each connection, and an error for the end of each.
+  const internals = internalsOf(client)
+  internals._eos()
+  internals._eos = nothingLeft
+  session.socket.once('close', closeClient)
+  return client
+}
+
+const nothingLeft = () => {}
+
+/** One function for all sockets: aedes keeps its client with the socket. */
+function closeClient(this: Duplex & { client?: Client }): void {
+  this.client?.close()
 }
 
 export function sessionOf(client: Client): Session | undefined {

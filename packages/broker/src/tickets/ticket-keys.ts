@@ -16,6 +16,7 @@ export interface TicketKeysOptions {
   periodMs: number
   pollMs: number
   credentials(): { key: KeyObject; certificate: string }
+  /** Another array whenever they have changed. */
   authorities(): readonly X509Certificate[]
   now(): Date
   onError(error: unknown): void
@@ -108,7 +109,20 @@ export function openTicketKeys(options: TicketKeysOptions): TicketMaterial & Asy
   const material = createTicketMaterial({
     held: () => held,
     currentPeriod: () => Math.floor((Date.now() + aheadMs) / periodMs),
-    authorities: () => authorities().map(({ fingerprint256 }) => fingerprint256),
+    authorities: rememberFingerprints(authorities),
   })
   return { ...material, [Symbol.asyncDispose]: () => poll[Symbol.asyncDispose]() }
+}
+
+/** They are asked for with every handshake, and change hardly ever. */
+function rememberFingerprints(authorities: TicketKeysOptions['authorities']): () => readonly string[] {
+  let of: readonly X509Certificate[] | undefined
+  let fingerprints: readonly string[] = []
+  return () => {
+    const now = authorities()
+    if (now === of) return fingerprints
+    of = now
+    fingerprints = now.map(({ fingerprint256 }) => fingerprint256)
+    return fingerprints
+  }
 }

@@ -21,18 +21,25 @@ export interface Holding {
 export function createTicketMaterial(options: {
   held(): readonly Holding[]
   currentPeriod(): number
-  /** DER fingerprints of the CAs that are trusted. */
+  /** DER fingerprints of the CAs that are trusted; another array whenever they have changed. */
   authorities(): readonly string[]
 }): TicketMaterial {
   const { held, currentPeriod, authorities } = options
   const own = randomBytes(32)
   const derived = new Map<string, Buffer>()
+  let trusted: readonly string[] | undefined
+  let trust = Buffer.alloc(0)
 
   function derive(secret: Buffer, id: string, period: number): Buffer {
-    const trust = createHash('sha256')
-      .update([...authorities()].sort().join('\n'))
-      .digest()
-    const label = `${id} ${period} ${trust.toString('base64')}`
+    const trusts = authorities()
+    if (trusts !== trusted) {
+      trusted = trusts
+      trust = createHash('sha256')
+        .update([...trusts].sort().join('\n'))
+        .digest()
+      derived.clear()
+    }
+    const label = `${id} ${period}`
     const known = derived.get(label)
     if (known) return known
     const key = Buffer.from(hkdfSync('sha256', secret, trust, `muster session tickets ${period}`, 48))
