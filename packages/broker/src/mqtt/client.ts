@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
 import type { IConnectPacket, Packet } from 'mqtt-packet'
 import type { Limits } from '../limits.ts'
-import type { Session, Transport } from '../sessions/session.ts'
+import type { QueueBounds, Session, Transport } from '../sessions/session.ts'
 import type { ClientPacket } from './guard/packets.ts'
 
 /** What is used of aedes' client beyond its types; the version is pinned for it. */
@@ -14,7 +14,12 @@ interface Internals {
   _serverKeepAlive: number | undefined
   topicAliasMaximum?: number
   _keepaliveTimer: NodeJS.Timeout | null
-  broker: { persistence: { removeSubscriptions(client: Client, filters: string[]): Promise<unknown> } }
+  broker: {
+    persistence: {
+      removeSubscriptions(client: Client, filters: string[]): Promise<unknown>
+      boundQueue(client: Client, bounds: QueueBounds): void
+    }
+  }
   _parser: {
     listeners(event: 'packet'): ((packet: Packet) => void)[]
   }
@@ -139,6 +144,7 @@ export function clientTransport(client: Client, session: Session): Transport {
       // Without a packet id nothing is sent. [MQTT-3.11.2-1] is for who has asked.
       await new Promise<void>((resolve) => client.unsubscribe({ unsubscriptions: filters } as never, () => resolve()))
     },
+    boundQueue: (bounds) => internalsOf(client).broker.persistence.boundQueue(client, bounds),
     ask() {
       if (!socket.destroyed && client.connected) socket.write(question)
     },

@@ -1,4 +1,5 @@
 import type { Aedes, Client } from 'aedes'
+import type { QueueBounds } from '../sessions/session.ts'
 import { sessionOf } from './client.ts'
 import type { SessionStore } from './session-store.ts'
 
@@ -7,10 +8,14 @@ type Connected = Client & { sessionExpiryInterval: number }
 
 /** Asked for each CONNECT: answers whether there is a session to go on with. */
 export function openKept(store: SessionStore) {
-  return (client: Connected, fresh: boolean): Promise<boolean> => {
+  return async (client: Connected, fresh: boolean): Promise<boolean> => {
     const { id, sessionExpiryInterval: expirySeconds } = client
-    const { queuedMessages, queuedBytes } = sessionOf(client)?.policy.limits ?? {}
-    return store.openSession(id, fresh, { expirySeconds, queuedMessages, queuedBytes })
+    const bounds = (): QueueBounds => sessionOf(client)?.policy.limits ?? {}
+    const { queuedMessages, queuedBytes } = bounds()
+    const isKnown = await store.openSession(id, fresh, { expirySeconds, queuedMessages, queuedBytes })
+    // Its policy may have changed meanwhile.
+    store.boundQueue(client, bounds())
+    return isKnown
   }
 }
 

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import { maySubscribe } from '../sessions/grant-filter.ts'
+import type { QueueBounds } from '../sessions/session.ts'
 import type { SessionRemains } from '../sessions/sessions.ts'
 import { sessionOf } from './client.ts'
 import type { Subscription } from './store/kept-session.ts'
@@ -39,7 +40,8 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
   readonly #received: Received
   readonly #retain: Retain
   readonly #now: () => number
-  readonly #opened: AsyncDisposable
+  readonly #opened: OpenedStore
+  readonly #closing: AsyncDisposable
   readonly #subscribing = new WeakMap<object, Promise<void>>()
   #publisher: Publisher | undefined
 
@@ -54,7 +56,8 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     this.#lives = new Lives({ ...shared, queues: this.#queues })
     this.#received = new Received(shared)
     this.#retain = new Retain({ ...shared, onDropped: () => observer.dropped('not-stored') })
-    this.#opened = opened.keep(() => {
+    this.#opened = opened
+    this.#closing = opened.keep(() => {
       this.#lives.endExpired()
       this.#retain.deleteExpired()
     })
@@ -115,6 +118,11 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     const stored = this.#lives.subscribe(client.id, allowed)
     this.#subscribing.set(subscriptions, stored)
     await stored
+  }
+
+  /** What is queued already stays, and keeps its order. */
+  boundQueue({ id }: Holder, bounds: QueueBounds): void {
+    this.#lives.bound(id, bounds)
   }
 
   removeSubscriptions(client: Holder, filters: string[]): Promise<void> {
@@ -252,8 +260,13 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     return Readable.from([])
   }
 
+  /** What is queued on the disk alone can be had again. */
+  onRecovered(listener: () => void): void {
+    this.#opened.onRecovered(listener)
+  }
+
   [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#opened[Symbol.asyncDispose]()
+    return this.#closing[Symbol.asyncDispose]()
   }
 
   async *#retainedPackets(filters: string[]) {

@@ -2,10 +2,11 @@ import type { CompiledPolicy } from '@muster/contracts'
 import { refuseFilter } from './grant-filter.ts'
 import type { Session } from './session.ts'
 
-/** Puts a policy in force: publications, deliveries and the will are judged by it from now on. Answers the filters that end with it. */
+/** Puts a policy in force: publications, deliveries, queues and the will are judged by it from now on. Answers the filters that end with it. */
 export function applyPolicy(session: Session, policy: CompiledPolicy): string[] {
   const { kept, lost } = divideFilters(session, policy)
   session.policy = policy
+  session.transport.boundQueue(policy.limits)
   session.filters.clear()
   for (const filter of kept) session.filters.add(filter)
   return lost

@@ -3,12 +3,17 @@ import { type CompiledPolicy, compilePolicy, Policy, renewalTopics, sessionKey }
 import type { Peer } from '../admission/peer.ts'
 import type { Opening } from '../mqtt/read-connect.ts'
 
+/** Of a policy. */
+export type QueueBounds = Pick<CompiledPolicy['limits'], 'queuedMessages' | 'queuedBytes'>
+
 /** How a connection is ended, and when nothing of it is left. */
 export interface Transport {
   end(reasonCode: number, reason: string): void
   settled(): Promise<void>
   /** Ends subscriptions of the connection, and of the session that is kept; the client is not told. */
   unsubscribe(filters: string[]): Promise<void>
+  /** New bounds for what is queued for it; where absent, those of the node. */
+  boundQueue(bounds: QueueBounds): void
   /** A message of the platform's own, at QoS 1, subscribed to or not. */
   send(topic: string, payload: string): void
   /** Asks for a sign of life: `session.answered` is called when one comes. */
@@ -63,6 +68,7 @@ export class Session {
       end: () => socket.destroy(),
       settled: async () => {},
       unsubscribe: async () => {},
+      boundQueue: () => {},
       send: () => {},
       ask: () => {},
     }

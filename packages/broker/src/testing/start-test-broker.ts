@@ -50,12 +50,15 @@ export interface TestBrokerOptions {
   urls?: NonNullable<TestCa['issuer']['urls']>
   /** Between the broker and its database. */
   gate?: DatabaseGate
+  /** What it keeps is in there. */
+  disk?: string
 }
 
 export async function startTestBroker({
   limits = {},
   urls = {},
   gate,
+  disk = tmpdir(),
   ...options
 }: TestBrokerOptions = {}): Promise<TestBroker> {
   const testDb = await openTestDb()
@@ -67,7 +70,7 @@ export async function startTestBroker({
   const direct = testDb.as('muster_broker')
   const databaseUrl = gate?.urlOf(direct) ?? direct
   const brokerDb = await openDb({ url: databaseUrl, role: 'muster_broker', patienceMs: 5_000 })
-  const data = await mkdtemp(join(tmpdir(), 'muster-broker-'))
+  const data = await mkdtemp(join(disk, 'muster-broker-'))
   const settings = {
     ...{ sessionsPath: join(data, node, 'sessions'), sessionsSync: true },
     ...{ node, host: '127.0.0.1', mqttPort: 0, metricsPort: 0, trustDomain: ca.trustDomain, databaseUrl },

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { matchesFilter } from '@muster/contracts'
 import type { Aedes, Client } from 'aedes'
 import type { Limits } from '../../limits.ts'
@@ -84,6 +85,10 @@ export function openDeliveries(options: DeliveriesOptions): Deliveries {
   }
 
   keepGroups(options, (client) => attached.get(client), groups)
+  // Whoever found nothing to be had is told by nobody else.
+  store.onRecovered(() => {
+    proceedAll(watch.outlets(), (client) => attached.get(client)).catch(observer.failed)
+  })
 
   return {
     attach(client, session) {
@@ -103,6 +108,18 @@ export function openDeliveries(options: DeliveriesOptions): Deliveries {
     },
 
     [Symbol.dispose]: () => watch[Symbol.dispose](),
+  }
+}
+
+/** So many in one turn. */
+const slice = 1_000
+
+async function proceedAll(outlets: Iterable<Outlet>, find: Find): Promise<void> {
+  let done = 0
+  for (const { client } of outlets) {
+    find(client)?.delivery?.proceed()
+    done += 1
+    if (done % slice === 0) await nextTurn()
   }
 }
 

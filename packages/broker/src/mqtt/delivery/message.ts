@@ -80,6 +80,8 @@ export interface QueuedName {
 
 /** The part of the session store that delivery uses. */
 export interface QueueStore {
+  /** Called when queues that could not be read can be read again. */
+  onRecovered(listener: () => void): void
   queued(key: string, after: number, count: number): Queued[]
   outgoingEnqueue(subscription: { clientId: string }, message: Outgoing): Promise<void>
   outgoingUpdate(client: Holder, name: QueuedName): Promise<void>

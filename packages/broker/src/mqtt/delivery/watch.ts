@@ -6,6 +6,8 @@ import type { Outlet } from './outlet.ts'
 /** Cuts off clients that take nothing of what waits for them. */
 export interface Watch extends Disposable {
   add(outlet: Outlet): void
+  /** Of connections that were there at the last look, and came since. */
+  outlets(): Iterable<Outlet>
 }
 
 /** One clock for all connections. */
@@ -27,7 +29,7 @@ export function openWatch({ drainMs }: Pick<Limits, 'drainMs'>, observer: Pick<O
 
   const timer = setInterval(look, Math.max(50, Math.min(1_000, drainMs / 4)))
   timer.unref()
-  return { add: (outlet) => outlets.add(outlet), [Symbol.dispose]: () => clearInterval(timer) }
+  return { add: (outlet) => outlets.add(outlet), outlets: () => outlets, [Symbol.dispose]: () => clearInterval(timer) }
 }
 
 function isStuck(outlet: Outlet, now: number, drainMs: number): boolean {

@@ -54,6 +54,14 @@ export class Lives {
     return before !== undefined
   }
 
+  /** The bounds of its policy have changed. */
+  bound(key: string, { queuedMessages, queuedBytes }: Pick<SessionOptions, 'queuedMessages' | 'queuedBytes'>): void {
+    const session = this.#state.sessions.get(key)
+    if (!session || (session.queuedMessages === queuedMessages && session.queuedBytes === queuedBytes)) return
+    Object.assign(session, { queuedMessages, queuedBytes })
+    this.#journal.note(this.#put(session))
+  }
+
   /** The connection is gone. */
   async close(key: string, expirySeconds: number): Promise<void> {
     if (expirySeconds === 0) return this.end(key)

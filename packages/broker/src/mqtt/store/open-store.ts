@@ -21,6 +21,8 @@ export interface StoreOptions {
 export interface OpenedStore {
   state: State
   journal: Journal
+  /** `listener` hears of it when the disk, after it has failed, can be read and written again. */
+  onRecovered(listener: () => void): void
   /** Runs `work` every second, and closes it all in the end. */
   keep(work: () => void): AsyncDisposable
 }
@@ -39,8 +41,12 @@ export async function openStore({ path, sync, limits, observer, now }: StoreOpti
   const loss = await findLoss(level)
   if (loss) observer.failed(loss)
   const { state, stale } = await loadState({ level, limits, now: now().getTime() })
+  const recovered: (() => void)[] = []
+  const onRecovered = () => {
+    for (const listener of recovered) listener()
+  }
   const journal = opening.use(
-    openJournal({ level, room, sync, onBatch: observer.sessionsWritten, onFailed: observer.failed, onRecovered() {} }),
+    openJournal({ level, room, sync, onBatch: observer.sessionsWritten, onFailed: observer.failed, onRecovered }),
   )
   journal.note(...stale)
 
@@ -62,6 +68,7 @@ export async function openStore({ path, sync, limits, observer, now }: StoreOpti
   return {
     state,
     journal,
+    onRecovered: (listener) => void recovered.push(listener),
     keep(work) {
       noteAlive()
       const tick = async () => {
