@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Aedes, Client } from 'aedes'
-import type { IConnectPacket, Packet } from 'mqtt-packet'
+import { generate, type IConnectPacket, type Packet } from 'mqtt-packet'
 import type { Limits } from '../limits.ts'
 import type { QueueBounds, Session, Transport } from '../sessions/session.ts'
 import type { ClientPacket } from './guard/packets.ts'
@@ -10,6 +10,7 @@ import type { ClientPacket } from './guard/packets.ts'
 /** What is used of aedes' client beyond its types; the version is pinned for it. */
 interface Internals {
   _assignedClientId: string | undefined
+  connackSent: boolean
   _sessionExpiryClamped: boolean
   _serverKeepAlive: number | undefined
   topicAliasMaximum?: number
@@ -127,11 +128,15 @@ export function clientTransport(client: Client, session: Session): Transport {
   return {
     end(reasonCode, reason) {
       session.endedWith ??= reasonCode
-      if (client.version !== 5 || !client.connected || client.closed) {
+      if (client.version !== 5 || !internalsOf(client).connackSent || client.closed) {
         socket.destroy()
         return
       }
-      client.disconnect({ reasonCode, properties: { reasonString: reason } })
+      const properties = { reasonString: reason }
+      // Between the CONNACK and what aedes calls connected lies the store: what a quick client does wrong meanwhile has a
+      // reason too. [MQTT-4.13.1-1]
+      if (client.connected) client.disconnect({ reasonCode, properties })
+      else socket.write(generate({ cmd: 'disconnect', reasonCode, properties }, { protocolVersion: 5 }))
       // A peer that does not read must not keep its connection: after this turn the DISCONNECT is in the kernel's hands.
       setImmediate(() => setImmediate(() => socket.destroy()))
     },
