@@ -1,4 +1,5 @@
 import { type CompiledPolicy, type Identity, isRenewalTopic, MusterError } from '@muster/contracts'
+import { denyTopic } from './deny-topic.ts'
 import type { ConnectPacket } from './guard/packets.ts'
 import { Violation } from './guard/violation.ts'
 import { reasonCodes } from './reason-codes.ts'
@@ -32,5 +33,5 @@ export function requireWill(packet: ConnectPacket, policy: CompiledPolicy): void
   const payloadBytes = will.payload.length
   if (isRenewalTopic(topic)) throw new MusterError('will-denied', 'a renewal cannot be asked for by a will')
   const refused = policy.refusePublish({ topic, qos, retain, payloadBytes })
-  if (refused) throw new MusterError('will-denied', refused)
+  if (refused) throw denyTopic('will-denied', topic, refused)
 }

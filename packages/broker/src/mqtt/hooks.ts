@@ -6,6 +6,7 @@ import { grantFilter, mayReceive } from '../sessions/grant-filter.ts'
 import type { Session } from '../sessions/session.ts'
 import type { Ingest } from '../telemetry/ingest.ts'
 import { assignClientId, boundKeepAlive, keepNothing, noteAliases, sessionOf, tellNothingKept } from './client.ts'
+import { denyTopic } from './deny-topic.ts'
 
 type Hook = 'preConnect' | 'authenticate' | 'authorizePublish' | 'authorizeSubscribe' | 'authorizeForward'
 
@@ -47,7 +48,7 @@ export function createHooks({ ingest, observer, limits, policyNow }: HookOptions
         const policy = await policyNow(session)
         const refused = policy.refusePublish({ topic, qos, retain, payloadBytes: payload.length })
         if (refused) {
-          const denial = new MusterError('publish-denied', refused)
+          const denial = denyTopic('publish-denied', topic, refused)
           observer.denied(session, denial)
           throw denial
         }

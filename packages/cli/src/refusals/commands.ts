@@ -39,7 +39,10 @@ async function listRefusals(cli: Cli, options: ListOptions): Promise<void> {
     times: (refusal) => String(refusal.count),
     code: (refusal) => refusal.code,
     alert: (refusal) => (refusal.alert ? 'ALERT' : ''),
-    who: (refusal) => [refusal.fleet, refusal.device].filter(Boolean).join('/') + (refusal.proven ? '' : ' (claimed)'),
+    who: ({ fleet, device, proven }) => {
+      const name = [fleet, device].filter(Boolean).join('/')
+      return name && !proven ? `${name} (claimed)` : name
+    },
     address: (refusal) => refusal.address,
     detail: (refusal) => refusal.detail,
   })

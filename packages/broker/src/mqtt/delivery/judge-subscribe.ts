@@ -1,8 +1,8 @@
-import { MusterError } from '@muster/contracts'
 import type { ISubscribePacket } from 'mqtt-packet'
 import type { Observer } from '../../observer.ts'
 import { grantedQos, grantFilter, innerFilter } from '../../sessions/grant-filter.ts'
 import type { Session } from '../../sessions/session.ts'
+import { denyTopic } from '../deny-topic.ts'
 
 /** Of what a SUBACK tells; the rest is on record. */
 const reasonBytes = 1_024
@@ -23,8 +23,9 @@ export function judgeSubscribe(
     if (nl && innerFilter(topic) !== undefined) return 'no local on a shared subscription'
     const refused = grantFilter(session, topic)
     if (refused) {
-      reasons.add(`subscribe-denied: ${topic}: ${refused.why}`)
-      observer.denied(session, new MusterError('subscribe-denied', refused.why))
+      const denial = denyTopic('subscribe-denied', topic, refused.why)
+      reasons.add(denial.message)
+      observer.denied(session, denial)
     } else subscription.qos = grantedQos(session, topic, qos)
   }
   if (reasons.size > 0) packet.reasonString = [...reasons].join('; ').slice(0, reasonBytes)

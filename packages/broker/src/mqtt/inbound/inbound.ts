@@ -6,6 +6,7 @@ import type { Observer } from '../../observer.ts'
 import type { Relay } from '../../renewal/relay.ts'
 import type { Session } from '../../sessions/session.ts'
 import type { Ingest } from '../../telemetry/ingest.ts'
+import { denyTopic } from '../deny-topic.ts'
 import type { PublishPacket } from '../guard/packets.ts'
 import { protocolError, Violation } from '../guard/violation.ts'
 import { reasonCodes } from '../reason-codes.ts'
@@ -252,10 +253,10 @@ export class Inbound {
   #refuse({ topic, qos, retain, payload, properties }: PublishPacket): Refusal | undefined {
     const refused = this.#session.policy.refusePublish({ topic, qos, retain, payloadBytes: payload.length })
     if (refused !== undefined)
-      return { reasonCode: reasonCodes.notAuthorized, denial: new MusterError('publish-denied', refused) }
+      return { reasonCode: reasonCodes.notAuthorized, denial: denyTopic('publish-denied', topic, refused) }
     // [MQTT-3.3.2.3.2]
     if (!properties?.payloadFormatIndicator || isUtf8(payload)) return undefined
-    const denial = new MusterError('publish-denied', 'the payload is not the UTF-8 that it is said to be')
+    const denial = denyTopic('publish-denied', topic, 'the payload is not the UTF-8 that it is said to be')
     return { reasonCode: reasonCodes.payloadFormatInvalid, denial }
   }
 
