@@ -18,6 +18,8 @@ export const defaultLimits = {
   strangerBytes: 2 * 1_024,
   strangerMs: 3_000,
   packetBytes: 256 * 1_024,
+  /** From the first byte of a packet to its last. */
+  packetMs: 120_000,
   /** A client that reads nothing for this long of what waits for it is cut off. */
   drainMs: 5_000,
   /** Messages of one client that are under way at once, and their bytes; beyond it the client is not read. */

@@ -5,10 +5,12 @@ import type { Observer } from '../../observer.ts'
 import type { Session } from '../../sessions/session.ts'
 import { type Intake, keepAwake, takeOverReading } from '../client.ts'
 import type { ClientPacket, PublishPacket } from '../guard/packets.ts'
-import { readViolation } from '../guard/violation.ts'
+import { readViolation, Violation } from '../guard/violation.ts'
 import type { Opening } from '../read-connect.ts'
+import { reasonCodes } from '../reason-codes.ts'
 import { Inbound, type InboundOptions } from './inbound.ts'
 import { Rate } from './rate.ts'
+import { Unfinished } from './unfinished.ts'
 
 export interface ReadingOptions extends InboundOptions {
   limits: Limits
@@ -36,6 +38,7 @@ export class Reading {
   /** Since when too much waits to be read by the client. */
   #unreadSince: number | undefined
   #timer: NodeJS.Timeout | undefined
+  #unfinished: Unfinished | undefined
   #isReading = false
   /** aedes is at work on something that what follows may depend on. */
   #isBusy = false
@@ -61,7 +64,10 @@ export class Reading {
     const { socket } = this.#session
     socket.on('readable', () => this.#read())
     socket.on('drain', () => this.#read())
-    socket.once('close', () => clearTimeout(this.#timer))
+    socket.once('close', () => {
+      clearTimeout(this.#timer)
+      this.#unfinished?.stop()
+    })
     this.#give(this.#opening.packet)
     this.#report()
   }
@@ -91,11 +97,15 @@ export class Reading {
     while (this.#mayRead()) {
       const packet = decoder.next()
       if (packet) {
+        this.#unfinished?.end()
         this.#take(packet)
         continue
       }
       const chunk = socket.read() as Buffer | null
-      if (!chunk) return
+      if (!chunk) {
+        this.#awaitRest()
+        return
+      }
       keepAwake(this.#client)
       decoder.push(chunk)
     }
@@ -129,9 +139,22 @@ export class Reading {
       this.#session.socket.destroy()
       return
     }
+    this.#unfinished?.end()
     keepAwake(this.#client)
     const waitMs = this.#mayReadAt === 0 ? lookEveryMs : this.#mayReadAt - performance.now()
     this.#timer = setTimeout(() => this.#read(), Math.max(1, Math.min(lookEveryMs, waitMs)))
+  }
+
+  #awaitRest(): void {
+    if (this.#opening.decoder.pending === 0) return
+    this.#unfinished ??= new Unfinished(this.#options.limits.packetMs, () => {
+      this.#isBroken = true
+      const seconds = this.#options.limits.packetMs / 1_000
+      const violation = new Violation(reasonCodes.quotaExceeded, `a packet took longer than ${seconds} s to arrive`)
+      this.#options.observer.denied(this.#session, violation)
+      this.#session.transport.end(violation.reasonCode, violation.message)
+    })
+    this.#unfinished.wait()
   }
 
   #take(packet: ClientPacket): void {
