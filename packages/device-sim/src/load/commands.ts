@@ -15,6 +15,8 @@ export interface Target {
   servername: string
   /** PEM */
   ca: string
+  /** For the key exchange, as OpenSSL names them; its own choice if absent. */
+  groups?: string
 }
 
 /** Which of the identities: from this index up to, not including, that one. */

@@ -129,10 +129,13 @@ export class Generator {
     }
   }
 
-  #contextOf(index: number, { key, cert }: Identity, { ca }: Target): SecureContext {
+  #contextOf(index: number, { key, cert }: Identity, { ca, groups }: Target): SecureContext {
     const kept = this.#contexts.get(index)
     if (kept) return kept
-    const context = createSecureContext({ key, cert, ca, minVersion: 'TLSv1.2' })
+    const context = createSecureContext({
+      ...{ key, cert, ca, minVersion: 'TLSv1.2' },
+      ...(groups === undefined ? {} : { ecdhCurve: groups }),
+    })
     if (this.#contexts.size < contextsKept) this.#contexts.set(index, context)
     return context
   }
