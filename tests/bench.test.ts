@@ -12,14 +12,16 @@ test('the benchmark beside Mosquitto runs through and prints a row for each kind
     .split('\n')
     .filter((line) => line.startsWith('| ') && /\d (ms|us|KiB) \|/.test(line))
   expect(rows.map((row) => row.split(' | ')[0]?.slice(2))).toEqual([
+    'memory per idle connection (RSS)',
     'full mutual-TLS connect + CONNACK',
     'resumed mutual-TLS connect + CONNACK',
     'QoS 1 publish, not stored, no subscriber',
+    'QoS 1 publish, not stored, no subscriber, one in flight',
     'QoS 1 telemetry, stored before PUBACK',
     'QoS 1 publish to one QoS 0 subscriber',
     'QoS 1 publish to one QoS 1 subscriber',
+    'QoS 1 publish to one QoS 0 subscriber, one in flight',
     'fan-out 1:10, each delivery (QoS 0)',
-    'memory per idle connection (RSS)',
   ])
   for (const row of rows.filter((row) => row.includes('publish'))) expect(row).toMatch(/\/s/)
 })

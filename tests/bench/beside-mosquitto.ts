@@ -45,10 +45,19 @@ await using _ends = mosquitto
 const [node] = platform.nodes
 if (!node) throw new Error('no broker')
 
+const countStored = async () => Number((await platform.query('select count(*) from telemetry')).rows[0]?.count)
 const contenders = (
   [
     { name: 'Mosquitto', port: mosquitto.port, pid: mosquitto.pid, ca: platform.ca, ...people },
-    { name: 'Muster', port: node.port, pid: node.pid, ca: platform.ca, database: platform.pids.postmaster, ...people },
+    {
+      name: 'Muster',
+      port: node.port,
+      pid: node.pid,
+      ca: platform.ca,
+      database: platform.pids.postmaster,
+      countStored,
+      ...people,
+    },
   ] satisfies Contender[]
 ).filter(({ name }) => values.broker === undefined || name.toLowerCase() === values.broker)
 

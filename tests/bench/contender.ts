@@ -10,6 +10,8 @@ export interface Contender {
   ca: string
   /** The postmaster of the broker that has a database. */
   database?: number
+  /** Rows of telemetry, where there is any. */
+  countStored?(): Promise<number>
   devices: Identity[]
   services: Identity[]
 }

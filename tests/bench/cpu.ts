@@ -13,7 +13,14 @@ export function readCpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * tickMs
 }
 
-/** Of several and of those who are children of `parents`; who has ended meanwhile does not count. */
+/** The same of children that have ended: without it, a backend that ends during a measurement takes its work with it. */
+function readEndedChildrenMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[13]) + Number(fields[14])) * tickMs
+}
+
+/** Of several; who has ended meanwhile does not count. */
 function readTogether(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     try {
@@ -64,10 +71,11 @@ export interface Measured<T> {
 
 export async function measureCpu<T>(parties: Parties, work: () => Promise<T>): Promise<Measured<T>> {
   const { broker, database, load } = parties
-  const databasePids = () => (database === undefined ? [] : [database, ...childrenOf(database)])
+  const readDatabase = () =>
+    database === undefined ? 0 : readTogether([database, ...childrenOf(database)]) + readEndedChildrenMs(database)
   const look = () => ({
     broker: readTogether(broker),
-    database: readTogether(databasePids()),
+    database: readDatabase(),
     load: readTogether(load) + (process.cpuUsage().user + process.cpuUsage().system) / 1_000,
     machine: readMachine(),
     at: performance.now(),

@@ -22,31 +22,41 @@ export interface Figure {
   /** What the figure stands on: how many of what, at which rate. */
   note: string
   split?: Split
+  /** Acknowledged, those before the measurement included. */
+  messages?: number
 }
 
-export type PartName = 'connect' | 'publish' | 'stored' | 'qos0' | 'qos1' | 'fanout' | 'memory'
+export type PartName = 'memory' | 'connect' | 'publish' | 'single' | 'stored' | 'qos0' | 'qos1' | 'single0' | 'fanout'
 
+/** In this order: memory that an earlier part has made a broker take would hide what connections need. */
 export const parts: Record<PartName, (contender: Contender, size: Size) => Promise<Figure[]>> = {
-  connect: measureConnects,
-  publish: (contender, size) =>
-    measurePublish(contender, size, {
-      what: 'QoS 1 publish, not stored, no subscriber',
-      by: 'services',
-      topic: topics.command,
-    }),
-  stored: async (contender, size) =>
-    contender.name === 'Muster'
-      ? measurePublish(contender, size, {
-          what: 'QoS 1 telemetry, stored before PUBACK',
-          by: 'devices',
-          topic: topics.telemetry,
-        })
-      : [],
-  qos0: (contender, size) => measureEndToEnd(contender, size, 0),
-  qos1: (contender, size) => measureEndToEnd(contender, size, 1),
-  fanout: measureFanout,
   memory: measureMemory,
+  connect: measureConnects,
+  publish: (contender, size) => measurePublish(contender, size, { ...unheard, window: 20 }),
+  single: (contender, size) => measurePublish(contender, size, { ...unheard, window: 1 }),
+  stored: async (contender, size) => {
+    if (!contender.countStored) return []
+    const before = await contender.countStored()
+    const telemetry = { by: 'devices', topic: topics.telemetry, window: 20 } as const
+    const figures = await measurePublish(contender, size, {
+      what: 'QoS 1 telemetry, stored before PUBACK',
+      ...telemetry,
+    })
+    const stored = (await contender.countStored()) - before
+    const acknowledged = figures.reduce((all, { messages = 0 }) => all + messages, 0)
+    if (stored !== acknowledged) throw new Error(`${acknowledged} messages were acknowledged, ${stored} are stored`)
+    return figures
+  },
+  qos0: (contender, size) => measureEndToEnd(contender, size, { qos: 0, window: 20 }),
+  qos1: (contender, size) => measureEndToEnd(contender, size, { qos: 1, window: 20 }),
+  single0: (contender, size) => measureEndToEnd(contender, size, { qos: 0, window: 1 }),
+  fanout: measureFanout,
 }
+
+const unheard = { what: 'QoS 1 publish, not stored, no subscriber', by: 'services', topic: topics.command } as const
+
+/** Many at once share records and system calls; most devices send one, and wait. */
+const inFlight = (window: number) => (window === 1 ? ', one in flight' : '')
 
 const perSecond = (count: number, { elapsedMs }: { elapsedMs: number }) =>
   `${Math.round(count / (elapsedMs / 1_000)).toLocaleString('en')}/s`
@@ -80,12 +90,17 @@ interface Publishing {
   what: string
   by: 'services' | 'devices'
   topic: string
+  window: number
 }
 
-async function measurePublish(contender: Contender, size: Size, { what, by, topic }: Publishing): Promise<Figure[]> {
+async function measurePublish(
+  contender: Contender,
+  size: Size,
+  { what, by, topic, window }: Publishing,
+): Promise<Figure[]> {
   await using load = await openLoadOn(contender, contender[by].slice(0, size.publishers))
   await connectAll(load, size.publishers)
-  const publish = { from: 0, to: size.publishers, topic, qos: 1, payloadBytes: 100, window: 20 } as const
+  const publish = { from: 0, to: size.publishers, topic, qos: 1, payloadBytes: 100, window } as const
   await load.publish({ ...publish, forMs: size.seconds * 300 })
   const measured = await measureWhole(contender, [load], () =>
     load.publish({ ...publish, forMs: size.seconds * 1_000 }),
@@ -93,16 +108,22 @@ async function measurePublish(contender: Contender, size: Size, { what, by, topi
   const { sent, refused, unanswered, latency } = measured.result
   if (refused + unanswered > 0) throw new Error(`of ${sent} messages ${refused} were refused, ${unanswered} unanswered`)
   const note = `${perSecond(sent, measured)}, p99 ${latency.p99.toFixed(1)} ms`
-  return [{ what, unit: 'us', value: (measured.brokerMs * 1_000) / sent, note, split: measured.split }]
+  const { acknowledged: messages } = await load.counts()
+  const value = (measured.brokerMs * 1_000) / sent
+  return [{ what: what + inFlight(window), unit: 'us', value, note, split: measured.split, messages }]
 }
 
-async function measureEndToEnd(contender: Contender, size: Size, qos: 0 | 1): Promise<Figure[]> {
+async function measureEndToEnd(
+  contender: Contender,
+  size: Size,
+  { qos, window }: { qos: 0 | 1; window: number },
+): Promise<Figure[]> {
   const { pairs, seconds } = size
   await using publishers = await openLoadOn(contender, contender.services.slice(0, pairs))
   await using subscribers = await openLoadOn(contender, contender.devices.slice(0, pairs))
   await Promise.all([connectAll(publishers, pairs), connectAll(subscribers, pairs)])
   await subscribeAll(subscribers, pairs, topics.commandTo, qos)
-  const publish = { from: 0, to: pairs, topic: topics.command, qos: 1, payloadBytes: 100, window: 20 } as const
+  const publish = { from: 0, to: pairs, topic: topics.command, qos: 1, payloadBytes: 100, window } as const
   await deliver(publishers, subscribers, { ...publish, forMs: seconds * 300 }, 1)
   const measured = await measureWhole(contender, [publishers, subscribers], () =>
     deliver(publishers, subscribers, { ...publish, forMs: seconds * 1_000 }, 1),
@@ -112,7 +133,7 @@ async function measureEndToEnd(contender: Contender, size: Size, qos: 0 | 1): Pr
   const value = (measured.brokerMs * 1_000) / received
   return [
     {
-      what: `QoS 1 publish to one QoS ${qos} subscriber`,
+      what: `QoS 1 publish to one QoS ${qos} subscriber${inFlight(window)}`,
       unit: 'us',
       value,
       note: perSecond(received, measured),
