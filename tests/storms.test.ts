@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { root, startProcess } from './harness/process.ts'
 import { openTls, sendConnect } from './harness/raw-mqtt.ts'
 import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
 import { waitFor } from './harness/wait.ts'
@@ -19,25 +19,30 @@ async function metric(name: string): Promise<number> {
   return Number(line?.split(' ')[1] ?? 0)
 }
 
-/** As many as this machine lets one process have; each of 250 addresses has its share. */
-const files = Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' })) || 20_000
-const halfOpen = Math.min(20_000, files - 1_500)
+/** Connections that the broker has accepted and that went no further: those it holds, and those it has dropped. */
+async function arrived(): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${stack.ports.brokerMetrics}/metrics`)).text()
+  const counts = text.matchAll(/^muster_broker_arrivals(?:_dropped_total\{.*\}|\{stage="starting"\}) (\d+)$/gm)
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0)
+}
+
+/** In two processes: one may not have as many files everywhere. Each of 250 addresses has its share. */
+const halfOpen = 20_000
+const processes = 2
+const openers = () =>
+  Array.from({ length: processes }, (_, index) => {
+    const numbers = [stack.ports.mqtt, halfOpen / processes, 1 + index].map(String)
+    return startProcess(process.execPath, [join(root, 'tests/harness/half-open.ts'), ...numbers])
+  })
 
 describe('half-open connections', () => {
   test('by the thousand, silent or slow, keep nobody out and take nothing from who is there', async () => {
     const before = await honest.connect()
-    const sockets: Socket[] = []
-    const starts = [Buffer.alloc(0), Buffer.from('16', 'hex'), Buffer.from('16030106', 'hex')]
-    for (let opened = 0; opened < halfOpen; opened += 500) {
-      const batch = Array.from({ length: Math.min(500, halfOpen - opened) }, (_, index) => {
-        const localAddress = `127.1.${1 + (index % 5)}.${1 + (Math.floor(opened / 500) % 50)}`
-        const socket = connect({ host: '127.0.0.1', port: stack.ports.mqtt, localAddress }).on('error', () => {})
-        socket.write(starts[index % starts.length] ?? '')
-        return socket.resume()
-      })
-      sockets.push(...batch)
-      await waitFor('the batch is there', () => batch.every((socket) => !socket.connecting || socket.destroyed))
-    }
+    const earlier = await arrived()
+    await using ending = new AsyncDisposableStack()
+    const crowd = openers().map((child) => ending.use(child))
+    await Promise.all(crowd.map((child) => child.prints(/all begun/, 90_000)))
+    await waitFor('the broker has taken all of them', async () => (await arrived()) - earlier >= halfOpen)
     expect(await metric('muster_broker_arrivals{stage="starting"}')).toBeLessThanOrEqual(8_000)
     for (let time = 0; time < 5; time++) {
       const other = await stack.enrolDevice(`newcomer-${time}`)
@@ -47,7 +52,7 @@ describe('half-open connections', () => {
     }
     expect(before.connected).toBe(true)
     await before.publishAsync('fleets/default/devices/honest-1/telemetry/t', 'x', { qos: 1 })
-    for (const socket of sockets) socket.destroy()
+    await Promise.all(crowd.map((child) => child.kill()))
     await waitFor('they are gone', async () => (await metric('muster_broker_arrivals{stage="starting"}')) < 10)
     await before.endAsync()
   }, 180_000)
