@@ -32,7 +32,7 @@ const processes = 2
 const openers = () =>
   Array.from({ length: processes }, (_, index) => {
     const numbers = [stack.ports.mqtt, halfOpen / processes, 1 + index].map(String)
-    return startProcess(process.execPath, [join(root, 'tests/harness/half-open.ts'), ...numbers])
+    return startProcess(process.execPath, [join(root, 'tests/harness/half-open.ts'), ...numbers], { ipc: true })
   })
 
 describe('half-open connections', () => {
