@@ -163,6 +163,12 @@ describe('certificates', () => {
     expect(await why('held-1')).toContain('ALERT certificate-untrusted')
   })
 
+  test('of a foreign CA with a name that nobody has here: on record, and no alert', async () => {
+    await forge('stranger-1', 'foreign')
+    await pub('stranger-1')
+    expect(await find('device=stranger-1', 'certificate-untrusted')).toMatchObject({ proven: false, alert: false })
+  })
+
   test('of our CA but never issued', async () => {
     await forge('ghost-1', 'ours')
     await pub('ghost-1')

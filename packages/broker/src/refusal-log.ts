@@ -95,7 +95,7 @@ export function openRefusalLog(options: {
     record(who = {}, { code, detail }, address) {
       const { fleet = '', device = '', subject = '', serial = '', issuer = '', fingerprint = '' } = who
       const at = now()
-      // A stranger's certificate is an alert where it has taken a name of ours.
+      // Whether a stranger's certificate has taken a name of ours is for the database to say.
       const alert = alerting.includes(code) && device !== ''
       const shown = { subject: cut(subject), serial: cut(serial), issuer: cut(issuer), fingerprint }
       const certificate = subject || serial ? shown : undefined

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openDb } from './open.ts'
 import { type CountedRefusals, encodeRefusals, recordRefusal, recordRefusalsText } from './refusals.ts'
 import { certificates } from './schema/certificates.ts'
@@ -169,4 +169,77 @@ test('many nodes at once lose nothing, and wait for nobody for ever', async () =
   }
   await Promise.all(Array.from({ length: 4 }, (_, index) => node(index)))
   expect(await total(test)).toBe(4 * 10 * 60)
+})
+
+describe('a certificate from elsewhere', () => {
+  const foreign = { code: 'certificate-untrusted', alert: true } as const
+  const alertsOf = async (test: TestDb) => (await rowsOf(test)).filter(({ alert }) => alert)
+  const addDevices = async ({ db }: TestDb, count: number) => {
+    const times = { enrolledAt: first, stateAt: first }
+    const one = { fleet: 'f', group: 'g', policy: 'p', profile: 'device', state: 'active', ...times } as const
+    const all = Array.from({ length: count }, (_, n) => ({ ...one, id: `own-${n}`, keyFingerprint: `k${n}` }))
+    await db.insert(devices).values(all)
+  }
+
+  test.each([
+    ['with the name of a device', {}, true],
+    ['with a name that no device has', { device: 'nobody' }, false],
+    ['with a device’s name in another fleet', { fleet: 'nowhere' }, false],
+    ['that was issued to the device', { certificate: shown }, true],
+  ])('%s: alert is %3$s', async (_, changed, alert) => {
+    await using test = await openRegistry()
+    await record(test, [{ ...foreign, certificate: { ...shown, fingerprint: 'fb' }, ...changed }])
+    expect(await rowsOf(test)).toMatchObject([{ code: 'certificate-untrusted', alert }])
+  })
+
+  test('strangers who know the names of all devices raise twenty alerts an hour, whatever they push out', async () => {
+    await using test = await openRegistry()
+    await addDevices(test, 300)
+    let number = 0
+    const stranger = (device: string, seconds: number) => {
+      number += 1
+      const certificate = { ...shown, serial: `${number}`, fingerprint: `${number}` }
+      return { ...foreign, device, certificate, address: `10.1.${number >> 8}.${number & 255}`, lastAt: later(seconds) }
+    }
+    const raised = new Set<string>()
+    const attack = async (seconds: number) => {
+      // One device from everywhere, all devices, and noise to push out what stands there.
+      const names = ['d', 'own-1', 'nobody'].map((name) => Array.from({ length: 100 }, () => name))
+      const all = [...names.flat(), ...Array.from({ length: 300 }, (_, n) => `own-${n}`)]
+      await record(
+        test,
+        all.map((name) => stranger(name, seconds)),
+      )
+      for (const { address, device, code, proven } of await alertsOf(test))
+        if (code === foreign.code && !proven && address !== '*') raised.add(`${device} ${address}`)
+    }
+    for (let round = 0; round < 5; round++) await attack(round)
+    expect(raised.size).toBe(20)
+    expect(await total(test)).toBe(5 * 600)
+
+    // What is proven, and what only a holder of our CA's key can do, is told all the same.
+    await record(test, [
+      { ...foreign, certificate: shown, address: '192.0.2.9', lastAt: later(6) },
+      { code: 'certificate-unknown', alert: true, device: 'ghost', certificate: { ...shown, serial: '0b' } },
+    ])
+    const told = (await alertsOf(test)).filter(({ proven, code }) => proven || code === 'certificate-unknown')
+    expect(told).toHaveLength(2)
+
+    await attack(3_700)
+    expect(raised.size).toBe(40)
+    expect((await rowsOf(test)).length).toBeLessThan(600)
+  })
+
+  test('nodes that count at once have twenty together', async () => {
+    await using test = await openRegistry()
+    await addDevices(test, 30)
+    const node = async (index: number) => {
+      await using db = await openDb({ url: test.as('muster_broker'), role: 'muster_broker' })
+      for (let n = 0; n < 30; n++)
+        await record({ ...test, db }, [{ ...foreign, device: `own-${n}`, address: `10.2.${index}.${n}` }])
+    }
+    await Promise.all(Array.from({ length: 4 }, (_, index) => node(index)))
+    expect(await alertsOf(test)).toHaveLength(20)
+    expect(await total(test)).toBe(120)
+  })
 })

@@ -11,7 +11,7 @@ export interface Refusal {
   /** The remote address without its port. */
   address: string
   detail: string
-  /** Somebody should look. */
+  /** Somebody should look; of a stranger's certificate only if it names a device that there is, and so many an hour. */
   alert?: boolean | undefined
   /** That it is the device, where no certificate shows it; a fingerprint is looked up, and decides. */
   proven?: boolean | undefined
