@@ -25,6 +25,8 @@ const count = { nodes: Number(values.nodes), devices: Number(values.devices), re
 const overMs = Number(values.seconds) * 1_000
 const budgetMs = count.nodes === 1 ? 25 : 100
 const everyMs = 2_000
+/** For how long a device gets commands before it is revoked. */
+const leadMs = 300
 
 interface Revocation {
   device: string
@@ -87,8 +89,9 @@ async function revokeSometime(index: number): Promise<Revocation> {
   const { id: device } = identity
   await delay(Math.random() * overMs)
   const node = nodeOf(index)
-  // Commands under way while it goes, as well as its own messages.
-  const commands = setInterval(() => watches[node]?.command(device), 20)
+  // Commands under way before, while and after it goes, as well as its own messages.
+  const commands = setInterval(() => watches[node]?.command(device), 5)
+  await delay(leadMs)
   const { revocation } = await platform.api(`/v1/devices/${device}/revoke`, { reason: 'keyCompromise' })
   const answered = monotonic()
   const { nodes } = await waitFor(
@@ -143,9 +146,11 @@ async function tryAfterwards() {
     if (watches[node]?.payloads.has(`after ${device}`)) problems.push(`${device} spoke after its receipt`)
   }
   const heard = new Map((await Promise.all(loads.map((load) => load.heard()))).flat().map((one) => [one.id, one.at]))
-  for (const { device, complete } of revocations)
-    if ((heard.get(device) ?? 0n) > complete) problems.push(`${device} heard a command after its receipt`)
-  if (heard.size === 0) problems.push('nobody heard a command: the check is worth nothing')
+  for (const { device, complete } of revocations) {
+    const last = heard.get(device)
+    if (last === undefined) problems.push(`${device} never heard a command: to check that it stops is worth nothing`)
+    else if (last > complete) problems.push(`${device} heard a command after its receipt`)
+  }
   if (watches.some(({ lastFrom }) => lastFrom.size === 0))
     problems.push('no telemetry was heard: the check is worth nothing')
 }
