@@ -3,15 +3,13 @@ import { MusterError } from '@muster/contracts'
 import type { Limits } from '../../limits.ts'
 import type { Observer } from '../../observer.ts'
 import type { Journal, Write } from './journal.ts'
-import type { KeptSession, Subscription } from './kept-session.ts'
+import type { KeptSession } from './kept-session.ts'
+import { type How, mergeTargets, type Target } from './merge-targets.ts'
 import type { Message } from './messages.ts'
 import { type Body, readBody, type StoredPacket, sizeOf } from './packet.ts'
 import { type Entry, Queue, recordOf } from './queue.ts'
 import { encodeBody, encodeQueued, messageRecordKey, queuedRecordKey, states } from './records.ts'
 import type { State } from './state.ts'
-
-/** Where a publication goes; what is absent is as published. */
-export type Target = Pick<Subscription, 'clientId'> & Partial<Subscription> & { identifiers?: number[] | undefined }
 
 /** What a packet is known by: its packet id, or, when it has none, the publication it carries. */
 export interface PacketName {
@@ -21,7 +19,6 @@ export interface PacketName {
   qos?: number
 }
 
-type How = Omit<Entry, 'seq' | 'message'>
 type Wanted = [session: KeptSession, how: How]
 
 /** What goes to disk in one batch with a publication. */
@@ -66,7 +63,7 @@ export class Queues {
     const { topic } = packet
     // What is published to a topic later does not overtake what many still get of it. [MQTT-4.6.0-6]
     while (this.#fanningOut.has(topic)) await this.#fanningOut.get(topic)
-    const wanted = [...this.#merge(targets, packet)]
+    const wanted = [...mergeTargets(this.#options.state.sessions, targets, packet)]
     if (wanted.length <= slice) return this.#enqueue(wanted, packet, also)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#fanningOut.set(topic, promise)
@@ -213,24 +210,6 @@ export class Queues {
       ...(messageExpiry !== undefined && { messageExpiry }),
       ...(clientId !== undefined && { clientId }),
     }
-  }
-
-  /** One copy for a session, whatever number of its filters match. [MQTT-3.3.4-2] */
-  #merge(targets: readonly Target[], packet: StoredPacket): Map<KeptSession, How> {
-    const wanted = new Map<KeptSession, How>()
-    for (const { clientId, qos = packet.qos, rap, nl, subscriptionIdentifier, identifiers: given } of targets) {
-      const session = this.#options.state.sessions.get(clientId)
-      if (!session || (nl && clientId === packet.clientId)) continue
-      const before = wanted.get(session)
-      const granted = Math.max(before?.qos ?? 1, Math.min(qos, packet.qos)) as 1 | 2
-      const retain = before?.retain || (packet.retain && rap === true)
-      const identifiers =
-        subscriptionIdentifier === undefined
-          ? (given ?? before?.identifiers)
-          : [...(before?.identifiers ?? []), subscriptionIdentifier]
-      wanted.set(session, { qos: granted, retain, identifiers, packetId: undefined, state: states.queued })
-    }
-    return wanted
   }
 
   #message(packet: StoredPacket): Message {
