@@ -24,16 +24,18 @@ export interface Changes extends AsyncDisposable {
   startOver(): Promise<void>
 }
 
-const recheckEvery = 20
+/** By time, not by how much happens: each judges every connection of the node. */
+const recheckEveryMs = 60_000
 
 /**
- * Sees to it that changes are acted on: at once when a notification comes, within `pollMs` when it is lost. After a time
- * without notifications everything is looked at again, and every live connection is judged again.
+ * Sees to it that changes are acted on: at once when a notification comes, within `pollMs` when it is lost. Every minute, and
+ * after a time without notifications, everything is looked at again, and every live connection is judged again.
  */
 export function openChanges(options: ChangesOptions): Changes {
   const { url, clock, contact, act, recheck, answerPreviews, onError, pollMs } = options
-  let polls = 0
+  let thoroughAt = Number.NEGATIVE_INFINITY
   let missed = true
+  let rechecking: Promise<void> | undefined
   let leaving: MusterError | undefined
   let waiting: PromiseWithResolvers<void>[] = []
 
@@ -43,12 +45,14 @@ export function openChanges(options: ChangesOptions): Changes {
     waiting = []
     try {
       const startedAt = clock.now()
-      const thorough = missed || polls % recheckEvery === recheckEvery - 1
+      const wasMissed = missed
+      const thorough = wasMissed || startedAt - thoroughAt >= recheckEveryMs
       missed = false
-      polls += 1
       await act({ everything: thorough })
       contact.caughtUp(startedAt)
-      if (thorough) await recheck()
+      if (thorough) thoroughAt = startedAt
+      if (wasMissed) await recheck()
+      else if (thorough) recheckBeside()
       for (const caller of callers) caller.resolve()
     } catch (cause) {
       missed = true
@@ -56,6 +60,18 @@ export function openChanges(options: ChangesOptions): Changes {
       for (const caller of callers) caller.reject(error)
       throw error
     }
+  }
+
+  /** Changes that come meanwhile do not wait for it. */
+  function recheckBeside() {
+    rechecking ??= recheck()
+      .catch((error: unknown) => {
+        missed = true
+        onError(error)
+      })
+      .finally(() => {
+        rechecking = undefined
+      })
   }
 
   const poll = repeat(work, { everyMs: pollMs, onError })
@@ -90,6 +106,7 @@ export function openChanges(options: ChangesOptions): Changes {
       leaving = new MusterError('unavailable', 'this node is leaving')
       await listening[Symbol.asyncDispose]()
       await poll[Symbol.asyncDispose]()
+      await rechecking
       for (const caller of waiting) caller.reject(leaving)
     },
   }

@@ -5,7 +5,8 @@ import type { Sessions } from '../sessions/sessions.ts'
 import { cutSubscriptions } from './apply-policies.ts'
 import { judgeAgain } from './judge-again.ts'
 
-const batchRows = 1_000
+/** So many at once: others have their turns in between. */
+const batchRows = 200
 
 /**
  * Judges live connections again, as if they had just come: all, or those of one device. Certificates that have expired
