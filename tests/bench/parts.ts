@@ -190,7 +190,7 @@ async function deliver(from: Load, to: Load, settings: Parameters<Load['publish'
   const before = await countReceived(to)
   const { sent } = await from.publish(settings)
   let received = 0
-  for (let quiet = 0; quiet < 40 && received < sent * copies; ) {
+  for (let quiet = 0; quiet < 200 && received < sent * copies; ) {
     const now = (await countReceived(to)) - before
     quiet = now === received ? quiet + 1 : 0
     received = now

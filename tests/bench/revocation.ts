@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { type Identity, type Load, openLoad } from '@muster/device-sim/load'
 import { type PlatformNode, startPlatform } from '../harness/platform.ts'
 import { waitFor } from '../harness/wait.ts'
-import { describeMachine, formatSplit, measureCpu } from './cpu.ts'
+import { describeMachine, formatSplit, measureCpu, readCpuMs } from './cpu.ts'
 import { comeBack, monotonic, openWatch, type Watch } from './watch.ts'
 
 const { values } = parseArgs({
@@ -74,7 +74,10 @@ const parties = {
   database: platform.pids.postmaster,
   load: loads.flatMap(({ pids }) => pids),
 }
+const provisionerBefore = readCpuMs(platform.pids.provisioner)
+let asked = 0
 const measured = await measureCpu(parties, () => Promise.all(victims.map(revokeSometime)))
+const provisionerMs = readCpuMs(platform.pids.provisioner) - provisionerBefore
 const revocations = measured.result
 const problems: string[] = []
 const closing = await readClosing()
@@ -90,13 +93,14 @@ async function revokeSometime(index: number): Promise<Revocation> {
   await delay(Math.random() * overMs)
   const node = nodeOf(index)
   // Commands under way before, while and after it goes, as well as its own messages.
-  const commands = setInterval(() => watches[node]?.command(device), 5)
+  const commands = setInterval(() => watches[node]?.command(device), 50)
   await delay(leadMs)
   const { revocation } = await platform.api(`/v1/devices/${device}/revoke`, { reason: 'keyCompromise' })
   const answered = monotonic()
   const { nodes } = await waitFor(
     'every node has its receipt',
     async () => {
+      asked++
       const state = await platform.api(`/v1/revocations/${revocation}`)
       return state.complete ? state : undefined
     },
@@ -165,7 +169,9 @@ function report() {
   console.log(
     `| ${what} | ${ms(closing.percentile(50))} ms | ${ms(closing.percentile(99))} ms | ${ms(closing.max)} ms | p99 < ${budgetMs} ms |`,
   )
-  console.log(`\n${formatSplit(split)}; each device publishes every ${everyMs / 1_000} s\n\n${describeMachine()}`)
+  console.log(
+    `\n${formatSplit(split)}; each device publishes every ${everyMs / 1_000} s; receipts were asked for ${asked} times, provisioner ${Math.round((provisionerMs / elapsedMs) * 100)} % of a core\n\n${describeMachine()}`,
+  )
   console.log(
     problems.length === 0 ? '\nNothing of a revoked device counted after its receipt.' : `\n${problems.join('\n')}`,
   )
