@@ -27,12 +27,15 @@ export async function recheckSessions(options: {
   for (const session of concerned) if (!session.isAdmitted) session.isOutdated = true
   for (let start = 0; start < live.length; start += batchRows) {
     const batch = live.slice(start, start + batchRows)
+    const policies = new Map(batch.map((session) => [session, session.policy]))
     const rows = await registry.findAll(batch.map(({ peer }) => peer.serial))
     for (const session of batch) {
       if (session.removed) continue
       const judged = judgeAgain(session, rows.get(session.peer.serial), now())
       if (!('refusal' in judged)) {
-        if (!isSamePolicy(session.policy, judged.policy)) await cutSubscriptions(session, judged.policy)
+        // A change that was acted on meanwhile knows better than these rows.
+        if (policies.get(session) === session.policy && !isSamePolicy(session.policy, judged.policy))
+          await cutSubscriptions(session, judged.policy)
         continue
       }
       const { refusal } = judged
