@@ -24,11 +24,11 @@ export interface Changes extends AsyncDisposable {
   startOver(): Promise<void>
 }
 
-/** By time, not by how much happens: each judges every connection of the node. */
-const recheckEveryMs = 60_000
+/** So many times `pollMs`: by time, not by how much happens, as each judges every connection of the node. */
+const recheckEvery = 20
 
 /**
- * Sees to it that changes are acted on: at once when a notification comes, within `pollMs` when it is lost. Every minute, and
+ * Sees to it that changes are acted on: at once when a notification comes, within `pollMs` when it is lost. From time to time, and
  * after a time without notifications, everything is looked at again, and every live connection is judged again.
  */
 export function openChanges(options: ChangesOptions): Changes {
@@ -46,7 +46,7 @@ export function openChanges(options: ChangesOptions): Changes {
     try {
       const startedAt = clock.now()
       const wasMissed = missed
-      const thorough = wasMissed || startedAt - thoroughAt >= recheckEveryMs
+      const thorough = wasMissed || startedAt - thoroughAt >= recheckEvery * pollMs
       missed = false
       await act({ everything: thorough })
       contact.caughtUp(startedAt)
