@@ -1,4 +1,5 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import type { Percentiles } from './measure/latency.ts'
 
 export interface Counts {
   started: number
@@ -13,15 +14,6 @@ export interface Counts {
   commands: number
   /** Certificates that were renewed and then admitted by the platform. */
   renewals: number
-}
-
-/** Milliseconds. */
-export interface Percentiles {
-  count: number
-  p50: number
-  p90: number
-  p99: number
-  max: number
 }
 
 /** `overlap`: how long a device had two certificates, from the answer until the platform had seen the new one. */

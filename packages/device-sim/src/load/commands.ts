@@ -1,4 +1,4 @@
-import type { Percentiles } from '../statistics.ts'
+import type { Percentiles } from '../measure/latency.ts'
 import type { Qos, Version } from './encode.ts'
 
 /** PEM, and the name that is the client id. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { Percentiles } from '../statistics.ts'
+import type { Percentiles } from '../measure/latency.ts'
 import type {
   Closing,
   CommandName,
