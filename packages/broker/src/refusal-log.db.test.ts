@@ -1,6 +1,7 @@
-import { fleets, openDb, refusals } from '@muster/db'
+import { type Db, fleets, openDb, refusals } from '@muster/db'
 import { openDatabaseGate, openTestDb } from '@muster/db/testing'
 import { eq, sql } from 'drizzle-orm'
+import type pg from 'pg'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { openRefusalLog } from './refusal-log.ts'
 
@@ -15,16 +16,25 @@ beforeEach(() => {
 })
 
 /** Flushes when it is told to, through a gate; `db` goes past that. */
-async function openLog() {
+async function openLog(lose: () => boolean = () => false) {
   const opened = new AsyncDisposableStack()
   const testDb = opened.use(await openTestDb())
   const gate = opened.use(await openDatabaseGate())
   const url = gate.urlOf(testDb.as('muster_broker'))
   const db = opened.use(await openDb({ url, role: 'muster_broker', patienceMs: 2_000 }))
+  const { $client } = db
+  /** Of what was carried out, some answers never arrive. */
+  const lossy = {
+    async query(query: pg.QueryConfig) {
+      const answer = await $client.query(query)
+      if (lose()) throw new Error('Connection terminated unexpectedly')
+      return answer
+    },
+  }
   await testDb.db.insert(fleets).values({ name: 'f', createdAt: at })
   const log = opened.use(
     openRefusalLog({
-      ...{ db, now: () => at, everyMs: 3_600_000 },
+      ...{ db: { ...db, $client: lossy } as unknown as Db, now: () => at, everyMs: 3_600_000 },
       onError: (error) => failures.push(error),
       onDropped: (count) => {
         dropped += count
@@ -57,6 +67,32 @@ test('one that the database never takes is dropped and counted; all others are o
   await log.flush()
   expect(dropped).toBe(2)
   expect(await opened.total()).toBe(1_200)
+})
+
+test('a batch whose answer is lost is sent again, in halves too, and counted once', async () => {
+  let answers = 0
+  await using opened = await openLog(() => answers++ % 2 === 0)
+  const { log, db } = opened
+  let recorded = 0
+  const record = (index: number) => {
+    recorded += 1
+    log.record({ fleet: 'f', device: `d-${index}` }, refusal, `10.2.${index >> 8}.${index & 255}`)
+  }
+  const flush = () =>
+    log.flush().then(
+      () => true,
+      () => false,
+    )
+  record(7)
+  expect([await flush(), await flush()]).toEqual([false, true])
+  await db.update(refusals).set({ count: sql`${most}::bigint` })
+  for (let index = 0; index < 300; index++) record(index)
+  // Something new comes beside what waits.
+  for (let index = 300; !(await flush()); index++) if (index < 310) record(index)
+  expect(answers).toBeGreaterThan(10)
+  await db.delete(refusals).where(eq(refusals.device, 'd-7'))
+  expect(dropped).toBe(1)
+  expect(await opened.total()).toBe(recorded - 2)
 })
 
 test.each(['refuse', 'freeze'] as const)(

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import type { ErrorCode, MusterError } from '@muster/contracts'
-import { blamesRows, type CountedRefusals, type Db, encodeRefusals, recordRefusalsText, repeat } from '@muster/db'
+import { blamesRows, type CountedRefusals, type Db, recordRefusalsOnce, repeat } from '@muster/db'
 
 /** What is known of who was refused; all of it may be a lie. A fingerprint is looked up, and tells. */
 export interface Who {
@@ -21,7 +22,11 @@ export interface RefusalLog extends AsyncDisposable {
 /** Somebody may hold a copy of a key, or a CA's: these are looked at first. */
 const alerting: readonly ErrorCode[] = ['certificate-unknown', 'certificate-cloned', 'certificate-untrusted']
 
-type Keyed = [key: string, entry: CountedRefusals]
+/** What is written at once: with a number from its first try on, so that it can be sent again and is counted once. */
+interface Batch {
+  number?: number
+  refusals: CountedRefusals[]
+}
 
 const refusalBounds = { entries: 2_000, claimed: 1_000, batch: 500 }
 /** More than is ever written. */
@@ -37,39 +42,50 @@ export function openRefusalLog(options: {
   onDropped(count: number, error: unknown): void
 }): RefusalLog {
   const { db, now, everyMs = 250, onError, onDropped } = options
-  let entries = new Map<string, CountedRefusals>()
+  const entries = new Map<string, CountedRefusals>()
+  const writer = randomUUID()
+  /** The next one last; nothing is added to them. */
+  const batches: Batch[] = []
+  let number = 0
+  let flushing = Promise.resolve()
 
-  async function flush() {
-    while (entries.size > 0) {
-      const batch = [...entries].slice(0, refusalBounds.batch)
-      for (const [key] of batch) entries.delete(key)
-      await write(batch)
+  /** One after the other: the database takes no batch after a later one. */
+  function flush(): Promise<void> {
+    const flushed = flushing.then(writeAll)
+    flushing = flushed.catch(() => {})
+    return flushed
+  }
+
+  async function writeAll() {
+    while (batches.length > 0 || entries.size > 0) {
+      if (batches.length === 0) batches.push({ refusals: take() })
+      const batch = batches.at(-1)
+      if (batch) await write(batch)
     }
+  }
+
+  function take(): CountedRefusals[] {
+    const first = [...entries].slice(0, refusalBounds.batch)
+    for (const [key] of first) entries.delete(key)
+    return first.map(([, entry]) => entry)
   }
 
   /** One that the database never takes is found by halves and dropped: it must not keep all others from the record. */
-  async function write(batch: Keyed[]) {
-    const parts = [batch]
-    for (let part = parts.pop(); part; part = parts.pop()) {
-      try {
-        await db.$client.query({ ...recordRefusalsText, values: [encodeRefusals(part.map(([, entry]) => entry))] })
-      } catch (error) {
-        if (!blamesRows(error)) {
-          keep([part, ...parts.reverse()].flat())
-          throw error
-        }
-        const [[, first] = [], ...others] = part
-        if (first && others.length === 0) onDropped(first.count, error)
-        else parts.push(part.slice(part.length / 2), part.slice(0, part.length / 2))
-      }
+  async function write(batch: Batch) {
+    batch.number ??= ++number
+    const { refusals } = batch
+    try {
+      await recordRefusalsOnce(db, { writer, batch: batch.number }, refusals)
+      batches.pop()
+    } catch (error) {
+      // It may have been written all the same, or will be when the network thaws: it stays as it is.
+      if (!blamesRows(error)) throw error
+      batches.pop()
+      const [first, ...others] = refusals
+      const middle = refusals.length / 2
+      if (first && others.length === 0) onDropped(first.count, error)
+      else batches.push({ refusals: refusals.slice(middle) }, { refusals: refusals.slice(0, middle) })
     }
-  }
-
-  /** For the next time: what has come meanwhile is counted together with it. */
-  function keep(older: Keyed[]) {
-    const newer = entries
-    entries = new Map(older)
-    for (const [key, entry] of newer) add(key, entry)
   }
 
   /** Beyond the bound only the count is kept, by code; devices keep room that strangers cannot take. */
@@ -84,10 +100,12 @@ export function openRefusalLog(options: {
     }
     const isStranger = !entry.certificate?.fingerprint || entry.code === 'certificate-untrusted'
     const room = isStranger ? refusalBounds.claimed : refusalBounds.entries
-    if (entries.size < room || entry.address === '*') return void entries.set(key, entry)
+    if (entries.size + unwritten() < room || entry.address === '*') return void entries.set(key, entry)
     const { certificate: _, ...rest } = entry
     add(`${entry.code} *`, { ...rest, fleet: '', device: '', address: '*', detail: 'merged: too many at once' })
   }
+
+  const unwritten = () => batches.reduce((sum, { refusals }) => sum + refusals.length, 0)
 
   const timer = repeat(flush, { everyMs, onError })
   return {

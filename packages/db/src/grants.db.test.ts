@@ -39,6 +39,7 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
   preview_answers: { muster_provisioner: 'select', muster_broker: 'select insert' },
   previews: { muster_provisioner: 'select insert delete', muster_broker: 'select' },
   receipts: { muster_provisioner: 'select', muster_broker: 'select insert' },
+  refusal_writers: { muster_provisioner: 'select(at) delete', muster_broker: '' },
   refusals: { muster_provisioner: 'select delete', muster_broker: '' },
   renewal_requests: {
     muster_provisioner: 'select update(answer,answered_at) delete',
@@ -107,6 +108,7 @@ const denied: Record<string, Partial<Record<DbRole, string[]>>> = {
       'select payload from telemetry',
       'select detail from refusals',
       'select bound_refusals($$[]$$)',
+      'select writer from refusal_writers',
     ],
   },
   'what was issued and received stays': {

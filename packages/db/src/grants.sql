@@ -38,6 +38,8 @@ grant execute on function promote_certificate to muster_broker;
 grant insert, update (started_at, lease_until, left_at) on nodes to muster_broker;
 -- What was refused is recorded in one way, which bounds it; the broker reads none of it.
 grant select, delete on refusals to muster_provisioner;
-revoke all on function record_refusals, bound_refusals, suspend_cloned from public;
+grant select (at), delete on refusal_writers to muster_provisioner;
+revoke all on function record_refusals, record_refusals_once, bound_refusals, suspend_cloned from public;
 grant execute on function record_refusals to muster_provisioner, muster_broker;
+grant execute on function record_refusals_once to muster_broker;
 grant execute on function suspend_cloned to muster_broker;

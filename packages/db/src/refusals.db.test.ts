@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { openDb } from './open.ts'
-import { type CountedRefusals, encodeRefusals, recordRefusal, recordRefusalsText } from './refusals.ts'
+import { type CountedRefusals, encodeRefusals, recordRefusal, recordRefusalsOnce } from './refusals.ts'
 import { certificates } from './schema/certificates.ts'
 import { devices } from './schema/devices.ts'
 import { fleets } from './schema/fleets.ts'
@@ -25,11 +25,9 @@ async function openRegistry(): Promise<TestDb> {
   return test
 }
 
+const counted = (one: Partial<CountedRefusals>) => ({ ...refusal, count: 1, firstAt: first, lastAt: first, ...one })
 const record = ({ db }: TestDb, all: readonly Partial<CountedRefusals>[]) =>
-  db.$client.query({
-    ...recordRefusalsText,
-    values: [encodeRefusals(all.map((one) => ({ ...refusal, count: 1, firstAt: first, lastAt: first, ...one })))],
-  })
+  db.$client.query('select record_refusals($1::jsonb)', [encodeRefusals(all.map(counted))])
 const later = (seconds: number) => new Date(first.getTime() + 1_000 * seconds)
 const rowsOf = ({ db }: TestDb) => db.select().from(refusals).orderBy(refusals.lastAt)
 const total = async ({ db }: TestDb) => {
@@ -169,6 +167,51 @@ test('many nodes at once lose nothing, and wait for nobody for ever', async () =
   }
   await Promise.all(Array.from({ length: 4 }, (_, index) => node(index)))
   expect(await total(test)).toBe(4 * 10 * 60)
+})
+
+describe('a batch', () => {
+  const writer = '00000000-0000-4000-8000-000000000001'
+  const send = ({ db }: Pick<TestDb, 'db'>, batch: number, one: Partial<CountedRefusals> = {}, by = writer) =>
+    recordRefusalsOnce(db, { writer: by, batch }, [counted(one)])
+
+  test('counts once, however often it is sent, and not at all after a later one; each writer has its own', async () => {
+    await using test = await openRegistry()
+    await using db = await openDb({ url: test.as('muster_broker'), role: 'muster_broker' })
+    for (const batch of [1, 1, 2, 1, 2]) await send({ db }, batch)
+    expect(await total(test)).toBe(2)
+    await send({ db }, 1, {}, '00000000-0000-4000-8000-000000000002')
+    expect(await total(test)).toBe(3)
+  })
+
+  test.each(['commit', 'rollback'])(
+    'that is under way still (%s) is waited for by the one that is sent again',
+    async (end) => {
+      await using test = await openRegistry()
+      const client = await test.db.$client.connect()
+      await client.query('begin')
+      const values = [writer, encodeRefusals([counted({})])]
+      await client.query('select record_refusals_once($1, 1, $2)', values)
+      const again = send(test, 1)
+      await vi.waitFor(async () => {
+        const { rows } = await client.query(
+          `select from pg_locks where not granted and locktype = 'transactionid' and pid <> pg_backend_pid()
+          and transactionid = pg_current_xact_id()::xid`,
+        )
+        expect(rows).toHaveLength(1)
+      }, 5_000)
+      await client.query(end)
+      client.release()
+      await again
+      expect(await total(test)).toBe(1)
+    },
+  )
+
+  test('that is not taken leaves no trace: its number is still to be had', async () => {
+    await using test = await openRegistry()
+    await expect(send(test, 1, { code: null as never })).rejects.toThrow()
+    await send(test, 1)
+    expect(await total(test)).toBe(1)
+  })
 })
 
 describe('a certificate from elsewhere', () => {

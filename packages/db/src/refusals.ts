@@ -26,13 +26,26 @@ export interface CountedRefusals extends Omit<Refusal, 'at'> {
   lastAt: Date
 }
 
-export const recordRefusalsText = { name: 'record-refusals', text: 'select record_refusals($1::jsonb)' }
+const onceText = 'select record_refusals_once($1::uuid, $2::bigint, $3::jsonb)'
 const maxText = { detail: 300, subject: 200, serial: 64, issuer: 120, fingerprint: 64, address: 64, name: 63 }
 
 /** Promise 6. A refusal like an earlier one counts it up; an alert once raised stays. */
 export async function recordRefusal(db: Db | Tx, { at, ...refusal }: Refusal): Promise<void> {
   const counted = { ...refusal, count: 1, firstAt: at, lastAt: at }
   await db.execute(sql`select record_refusals(${encodeRefusals([counted])}::jsonb)`)
+}
+
+/**
+ * The same for many, once for each batch, however often it is sent: the numbers of a writer grow, and a batch whose fate is not
+ * known is sent again, as it is, before the next.
+ */
+export async function recordRefusalsOnce(
+  db: Db,
+  { writer, batch }: { writer: string; batch: number },
+  refusals: readonly CountedRefusals[],
+): Promise<void> {
+  const values = [writer, batch, encodeRefusals(refusals)]
+  await db.$client.query({ name: 'record-refusals-once', text: onceText, values })
 }
 
 /** What `record_refusals` takes. What a peer has made up is cut to size, and to what a database can hold. */

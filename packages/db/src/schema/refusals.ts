@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@muster/contracts'
 import { sql } from 'drizzle-orm'
-import { bigint, boolean, index, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core'
+import { bigint, boolean, index, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 
 /** Promise 6. Equal refusals are one row with a count; written by `record_refusals` alone, which bounds their number. */
 export const refusals = pgTable(
@@ -34,3 +34,10 @@ export const refusals = pgTable(
     index('refusals_claimed_from').on(table.address).where(sql`not proven`),
   ],
 )
+
+/** The last batch of each log that counts refusals: one that is sent again, or arrives late, is not counted twice. */
+export const refusalWriters = pgTable('refusal_writers', {
+  writer: uuid().primaryKey(),
+  batch: bigint({ mode: 'number' }).notNull(),
+  at: timestamp({ withTimezone: true }).notNull(),
+})

@@ -1,12 +1,15 @@
-import { type Repeating, refusals, repeat } from '@muster/db'
+import { type Repeating, refusals, refusalWriters, repeat } from '@muster/db'
 import { inArray, lt, sql } from 'drizzle-orm'
 import type { Deps } from '../context.ts'
 
 const batchRows = 5_000
+/** Longer than any network keeps what was sent. */
+const writersMs = 86_400_000
 
 /** Forgets what was last refused before the retention's time; answers how many rows that were. */
 export async function pruneRefusals({ db, now }: Pick<Deps, 'db' | 'now'>, retentionMs: number): Promise<number> {
   const before = new Date(now().getTime() - retentionMs)
+  await db.delete(refusalWriters).where(lt(refusalWriters.at, new Date(now().getTime() - writersMs)))
   const place = sql`ctid`
   for (let pruned = 0; ; ) {
     const old = db.select({ place }).from(refusals).where(lt(refusals.lastAt, before)).limit(batchRows)

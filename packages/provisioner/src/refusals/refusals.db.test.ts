@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { type ErrorCode, RefusalsQuery } from '@muster/contracts'
-import { recordRefusal, refusals } from '@muster/db'
+import { recordRefusal, refusals, refusalWriters } from '@muster/db'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openStage, type Stage } from '../testing/stage.ts'
 import { listRefusals } from './list.ts'
@@ -64,4 +65,18 @@ test('what happened last before the retention is forgotten, and nothing else', a
   expect(await pruneRefusals({ db, now }, 57_500)).toBe(3)
   expect(await db.$count(refusals)).toBe(2)
   expect(await pruneRefusals({ db, now }, 57_500)).toBe(0)
+})
+
+test('the numbers of logs that have been silent for a day are forgotten', async () => {
+  const { db, now } = stage.deps
+  const [old, recent] = [randomUUID(), randomUUID()]
+  for (const [writer, hours] of [
+    [old, 25],
+    [recent, 23],
+  ] as const) {
+    const at = new Date(now().getTime() - hours * 3_600_000)
+    await stage.owner.insert(refusalWriters).values({ writer, batch: 1, at })
+  }
+  await pruneRefusals({ db, now }, 3_600_000)
+  expect(await stage.owner.select({ writer: refusalWriters.writer }).from(refusalWriters)).toEqual([{ writer: recent }])
 })
