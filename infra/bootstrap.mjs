@@ -48,7 +48,13 @@ function isInstalled() {
 
 function manifestHash() {
   const members = readdirSync(join(root, 'packages')).sort()
-  const files = ['pnpm-lock.yaml', 'pnpm-workspace.yaml', 'package.json', 'tests/package.json']
+  const files = [
+    'pnpm-lock.yaml',
+    'pnpm-workspace.yaml',
+    'package.json',
+    'tests/package.json',
+    'examples/linux-board/package.json',
+  ]
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}`)
   for (const file of [...files, ...members.map((member) => `packages/${member}/package.json`)]) {
     const path = join(root, file)

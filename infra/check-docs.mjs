@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { createProgram } from '../packages/cli/src/program.ts'
 
 const root = join(import.meta.dirname, '..')
-const documents = globSync(['*.md', 'docs/**/*.md', 'packages/*/README.md'], { cwd: root })
+const documents = globSync(['*.md', 'docs/**/*.md', 'packages/*/README.md', 'examples/*/README.md'], { cwd: root })
 const scripts = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
 const program = createProgram({ io: { stdout: process.stdout, stderr: process.stderr }, config: {}, env: {} })
 
@@ -42,7 +42,8 @@ function listAnchors(path) {
 function findPaths(text, document) {
   const prose = text.replaceAll(/```[\s\S]*?```/g, '')
   const named = [...prose.matchAll(/`([\w.@-]+(?:\/[\w.@*{},-]+)+\/?)`/g)].map(([, path]) => path)
-  const isOurs = (path) => /^(packages|infra|tests|docs|src)\//.test(path) || /\.(ts|tsx|mjs|sql|ya?ml|sh)$/.test(path)
+  const isOurs = (path) =>
+    /^(packages|examples|infra|tests|docs|src)\//.test(path) || /\.(ts|tsx|mjs|sql|ya?ml|sh)$/.test(path)
   const here = join(root, dirname(document))
   const sources = globSync('packages/*/src', { cwd: root }).map((path) => join(root, path))
   const places = [root, join(root, 'packages'), here, ...sources]

@@ -47,6 +47,15 @@ describe('works', () => {
     await client.endAsync()
   })
 
+  test('what waited in the session, and comes right behind the CONNACK, is heard', async () => {
+    const heard: string[] = []
+    broker.waiting.push({ topic: 'commands/do', payload: 'while away' })
+    const onMessage = (topic: string, payload: Buffer) => heard.push(`${topic}: ${payload}`)
+    const client = await connect({ store: await enrolledStore(), clean: false, onMessage })
+    await vi.waitFor(() => expect(heard).toEqual(['commands/do: while away']))
+    await client.endAsync()
+  })
+
   test('a lost connection is made again, with a resumed TLS session, and what was not acknowledged is sent again', async () => {
     const client = await connect({ store: await enrolledStore(), ...fast })
     const first = broker.connections.at(-1)

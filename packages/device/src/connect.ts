@@ -1,5 +1,5 @@
 import { MusterError } from '@muster/contracts'
-import { type IClientOptions, MqttClient, type Packet } from 'mqtt'
+import { type IClientOptions, MqttClient, type OnMessageCallback, type Packet } from 'mqtt'
 import { Link } from './connection/link.ts'
 import { rememberLink } from './connection/present-renewed.ts'
 import { refusalOf } from './connection/refusal.ts'
@@ -14,6 +14,8 @@ export interface ConnectOptions extends IClientOptions {
   /** The broker, where it is not the one that the enrolment named: `mqtts://host:port`. */
   url?: string
   signal?: AbortSignal
+  /** A listener for messages that misses none: what waited in a kept session comes with the admission, before this function has resolved. */
+  onMessage?: OnMessageCallback
   /** The longest pause between two attempts. */
   maxReconnectMs?: number
   /** The pause after a refusal: a suspended device may be resumed, but not within seconds. */
@@ -33,7 +35,7 @@ const steadyMs = 30_000
  * @throws MusterError with the broker's code (MQTT 5) or `forbidden` if it refuses the device, `certificate-untrusted` if the device refuses the broker
  */
 export async function connect(options: ConnectOptions): Promise<MqttClient> {
-  const { store, url, signal, maxReconnectMs = 60_000, refusedRetryMs = 300_000, ...mqttOptions } = options
+  const { store, url, signal, onMessage, maxReconnectMs = 60_000, refusedRetryMs = 300_000, ...mqttOptions } = options
   signal?.throwIfAborted()
   const { enrolment } = await loadCredentials(store)
   const link = new Link(store, url ?? enrolment.mqtt.url, await clockOf(store))
@@ -48,6 +50,7 @@ export async function connect(options: ConnectOptions): Promise<MqttClient> {
     reconnectOnConnackError: true,
   })
   rememberLink(client, link)
+  if (onMessage) client.on('message', onMessage)
   const admitted = admission(client, link, signal)
   spreadReconnects(client, link, { maxMs: maxReconnectMs, refusedMs: refusedRetryMs })
   try {

@@ -28,6 +28,8 @@ export interface TestBroker extends AsyncDisposable {
   judge: (certificate: X509Certificate) => number
   /** What answers renewals over MQTT: the payload of a request, that of the answer. */
   relay: ((device: string, proof: string) => Promise<string>) | undefined
+  /** Messages that the next admitted session brings, in one segment with its CONNACK. */
+  waiting: { topic: string; payload: string }[]
   /** Each entry takes the place of one admission: a CONNACK's code, or the socket destroyed. */
   script: (number | 'drop')[]
 }
@@ -36,6 +38,7 @@ export async function startTestBroker(ca: TestCa, hosts: string[] = ['localhost'
   const broker: Omit<TestBroker, 'url' | typeof Symbol.asyncDispose> = {
     connections: [],
     published: [],
+    waiting: [],
     script: [],
     goodbyes: 0,
     judge: () => 0,
@@ -88,7 +91,12 @@ function serve(socket: TLSSocket, broker: Omit<TestBroker, 'url' | typeof Symbol
     if (next === 0) takeOver(connect.clientId)
     const serial = certificate.serialNumber.toLowerCase()
     broker.connections.push({ socket, connect, serial, code: next, resumed: socket.isSessionReused(), send })
+    socket.cork()
     send({ cmd: 'connack', sessionPresent: false, returnCode: next, reasonCode: next })
+    if (next === 0)
+      for (const message of broker.waiting.splice(0))
+        send({ cmd: 'publish', ...message, qos: 0, retain: false, dup: false })
+    socket.uncork()
     if (next !== 0) socket.end()
   }
   const takeOver = (clientId: string) => {

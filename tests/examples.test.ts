@@ -1,0 +1,178 @@
+import { X509Certificate } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createTestCa, poolKey } from '@muster/pki/testing'
+import type { MqttClient } from 'mqtt'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { call } from './harness/http.ts'
+import { openFront } from './harness/https-front.ts'
+import { type RunningProcess, startProcess } from './harness/process.ts'
+import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
+import { waitFor } from './harness/wait.ts'
+
+let stack: Stack
+let backend: MqttClient
+let server: EnrolledDevice
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'muster-examples-'))
+  stack = await startStack()
+  backend = await (await stack.enrolDevice('backend', { profile: 'service' })).connect()
+  server = await stack.enrolDevice('front', { fleet: 'muster', group: 'provisioners', profile: 'server' })
+})
+afterAll(async () => {
+  await backend?.endAsync(true)
+  await stack?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Sysexits: refused for good, not the server of the claim. */
+const refused = 77
+const untrusted = 76
+
+const serialIn = (pem: string) => new X509Certificate(pem).serialNumber.toLowerCase()
+
+/** A device of an example: its claim, and the directory in which it keeps what it has. */
+async function createSpecimen(id: string, [program = '', ...args]: string[]) {
+  const directory = join(folder, id)
+  const claimFile = join(folder, `${id}.claim`)
+  const claim = await stack.createClaim({ device: id })
+  await writeFile(claimFile, `${claim}\n`, { mode: 0o600 })
+  return {
+    ...{ directory, claimFile, claim },
+    /** A reading every second, and as often the question when to renew. */
+    start(url = `https://localhost:${stack.ports.api}`): RunningProcess {
+      const own = [url, claimFile, directory, '1', '1']
+      return startProcess(program, [...args, ...own], { env: { PATH: process.env.PATH } })
+    },
+    key: () => readFile(join(directory, 'key.pem'), 'utf8'),
+    serial: async () => serialIn(await readFile(join(directory, 'certificate.pem'), 'utf8')),
+    api: async (path = '') => (await stack.api(`/v1/devices/${id}${path}`)).json,
+  }
+}
+
+/** Sends a command and answers what the device says to it. */
+async function ask(id: string, command: string, payload: string): Promise<string> {
+  const topic = `fleets/default/devices/${id}/events/commands/${command}`
+  const answer = new Promise<string>((resolve) => {
+    const hear = (heard: string, content: Buffer) => {
+      if (heard !== topic) return
+      backend.off('message', hear)
+      resolve(content.toString())
+    }
+    backend.on('message', hear)
+  })
+  await backend.subscribeAsync(topic, { qos: 1 })
+  await backend.publishAsync(`fleets/default/devices/${id}/commands/${command}`, payload, { qos: 1 })
+  return answer
+}
+
+/** What every process on this machine shows to every other. */
+async function listArgumentsAndEnvironments(): Promise<string> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const readable = (file: string) => readFile(file, 'utf8').catch(() => '')
+  const texts = pids.flatMap((pid) => [readable(`/proc/${pid}/cmdline`), readable(`/proc/${pid}/environ`)])
+  return (await Promise.all(texts)).join('\n')
+}
+
+describe.each<[string, () => string[]]>([
+  ['linux-board', () => [process.execPath, 'examples/linux-board/src/main.ts']],
+])('examples/%s', (name, command) => {
+  let device: Awaited<ReturnType<typeof createSpecimen>>
+  let serial = ''
+
+  test('its first boot is cut off before the answer arrives', async () => {
+    device = await createSpecimen(name, command())
+    const answered = Promise.withResolvers<string>()
+    await using front = await openFront(server.credentials, async (path, body, response) => {
+      const answer = await call({ port: stack.ports.api, ca: stack.ca, path, ...(body && { body }) })
+      if (path === '/v1/enrol') answered.resolve(answer.text)
+      else response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.text)
+    })
+    await using first = device.start(front.url)
+    await Promise.race([
+      answered.promise,
+      first.prints(/nothing that it prints/).catch((error) => answered.reject(error)),
+    ])
+    const [, , secret = ''] = device.claim.split('.')
+    expect(await listArgumentsAndEnvironments()).not.toContain(secret)
+    await first.kill()
+    serial = serialIn(JSON.parse(await answered.promise).certificate)
+    expect((await stat(join(device.directory, 'key.pem'))).mode & 0o777).toBe(0o600)
+  })
+
+  test('its second boot gets the same certificate, publishes and answers a command', async () => {
+    const key = await device.key()
+    await using running = device.start()
+    await running.prints(/^published /m)
+    expect(running.output()).toMatch(new RegExp(`^enrolled ${name} ${serial}$`, 'm'))
+    expect(await device.serial()).toBe(serial)
+    expect(await device.key()).toBe(key)
+    const { items } = await device.api('/telemetry')
+    expect(JSON.parse(items[0].payload)).toMatchObject({ load: expect.any(Number) })
+    expect(JSON.parse(await ask(name, 'echo', 'hello'))).toEqual({ status: 'done', echo: 'hello' })
+    expect(JSON.parse(await ask(name, 'explode', ''))).toMatchObject({ status: 'unknown' })
+    running.child.kill('SIGTERM')
+    expect(await running.exited(), running.output()).toBe(0)
+  })
+
+  test('started again it has what it had, and renews while it is connected', async () => {
+    await rm(device.claimFile)
+    await using running = device.start()
+    await running.prints(/^published /m)
+    expect(running.output()).toMatch(new RegExp(`^enrolled ${name} ${serial}$`, 'm'))
+
+    const end = new Date(Date.now() + 1_000).toISOString()
+    await stack.api('/v1/renewal-windows', { body: { device: name, end } })
+    const [, renewed] = await running.prints(new RegExp(`^renewed ${name} ([0-9a-f]+)$`, 'm'))
+    expect(renewed).not.toBe(serial)
+    await waitFor('the new certificate is in use', async () => {
+      const { items } = await device.api('/certificates')
+      return items.some((each: { serial: string; state: string }) => each.serial === renewed && each.state === 'active')
+    })
+    expect(await device.serial()).toBe(renewed)
+    expect((await stat(join(device.directory, 'key.pem'))).mode & 0o777).toBe(0o600)
+    expect(JSON.parse(await ask(name, 'echo', 'still here'))).toEqual({ status: 'done', echo: 'still here' })
+  })
+
+  test('revoked while it is connected, and when it comes back, it says so and gives up', async () => {
+    await using running = device.start()
+    await running.prints(/^published /m)
+    const revoked = await stack.api(`/v1/devices/${name}/revoke`, { body: { reason: 'keyCompromise' } })
+    expect(revoked.status).toBe(202)
+    expect(await running.exited(), running.output()).toBe(refused)
+    expect(running.output()).toMatch(/device-revoked/)
+    await using again = device.start()
+    expect(await again.exited(), again.output()).toBe(refused)
+    expect(again.output()).toMatch(/device-revoked/)
+  })
+
+  test.each([
+    ['of another root', async (own: string) => own],
+    ['that shows the right root and has another certificate', async () => stack.ca],
+  ])('a server %s never sees the claim', async (_, rootsOf) => {
+    const ca = await createTestCa()
+    const key = await poolKey()
+    const { pem } = await ca.issue({ device: 'provisioner-1', profile: 'server' }, key, { hosts: ['localhost'] })
+    const chain = ca.issuer.chain.map((issuer) => issuer.toString())
+    const identity = { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: [pem, ...chain].join('') }
+    const roots = await rootsOf(ca.root.toString())
+    await using front = await openFront(identity, (_path, _body, response) => {
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ roots, rootFingerprint: '', serverTime: new Date().toISOString() }))
+    })
+    const victim = await createSpecimen(`${name}-${roots === stack.ca ? 'misled' : 'lured'}`, command())
+    await using running = victim.start(front.url)
+    expect(await running.exited(), running.output()).toBe(untrusted)
+    expect(front.paths).toEqual(['/v1/bootstrap'])
+  })
+
+  test('a claim that is worth nothing is refused with its name', async () => {
+    const stranger = await createSpecimen(`${name}-stranger`, command())
+    await writeFile(stranger.claimFile, stranger.claim.replace(/\.[\w-]{43}\./, `.${'A'.repeat(43)}.`), { mode: 0o600 })
+    await using running = stranger.start()
+    expect(await running.exited(), running.output()).toBe(refused)
+    expect(running.output()).toMatch(/claim-invalid/)
+  })
+})
