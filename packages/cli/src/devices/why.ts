@@ -1,7 +1,6 @@
-import { Certificate, Device, MusterError, Refusal } from '@muster/contracts'
+import { Certificate, Device, MusterError, printable, Refusal } from '@muster/contracts'
 import { print } from '../io.ts'
 import { formatInstant, formatRelative } from '../output/format.ts'
-import { printable } from '../output/table.ts'
 import { type Cli, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
 import { devicePath } from './path.ts'
 

@@ -1,3 +1,5 @@
+import { printable } from '@muster/contracts'
+
 /** A column's heading, and what stands in it. */
 export type Columns<Row> = Record<string, (row: Row) => string>
 
@@ -25,12 +27,4 @@ function align(lines: readonly string[][]): string {
         .trimEnd(),
     )
     .join('\n')
-}
-
-/** What devices send is shown on a terminal: control characters, line breaks among them, must not act there. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    const code = character.codePointAt(0) ?? 0
-    return `\\u${code.toString(16).padStart(4, '0')}`
-  })
 }

@@ -1,4 +1,4 @@
-import { printable } from '../output/table.ts'
+import { printable } from '@muster/contracts'
 
 const warn = 40
 

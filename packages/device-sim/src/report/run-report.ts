@@ -23,16 +23,33 @@ export interface RunReport {
     problem?: string
   }[]
   /** One each second. */
-  timeline: { at: number; counts: Counts; latencies: Partial<Record<LatencyName, Percentiles>> }[]
+  timeline: TimelinePoint[]
   totals: Counts
   latencies: Partial<Record<LatencyName, { percentiles: Percentiles; buckets: LatencyBuckets }>>
   /** By `<doing>:<code>`; `expected`: a fault of the scenario, or what the operator did, explains it. */
   reasons: { reason: string; count: number; expected: boolean }[]
   invariants: InvariantVerdict[]
-  slos: { name: string; wanted: string; found: string; met: boolean }[]
+  slos: SloResult[]
   /** Of every process that is known: the workers' own, and the platform's where it can be measured. */
   processes: { name: string; pid: number; host: string; cpuMs: number; rssPeakBytes: number; perDeviceBytes?: number }[]
   /** The devices as they ended. */
   ends: Record<'working' | 'refused' | 'off' | 'stuck', number>
   verdict: { passed: boolean /** One line each, empty where it passed. */; reasons: string[] }
+}
+
+export interface TimelinePoint {
+  at: number
+  /** Totals since the start. */
+  counts: Counts
+  errors: { expected: number; unexpected: number }
+  latencies: Partial<Record<LatencyName, Percentiles>>
+}
+
+export interface SloResult {
+  name: string
+  wanted: string
+  found: string
+  met: boolean
+  /** Where it is about a percentile: its line is drawn into the histogram. */
+  limit?: { latency: LatencyName; percentile: 'p50' | 'p90' | 'p99' | 'max'; ms: number }
 }
