@@ -46,6 +46,18 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   )
 }
 
+const neverSent = /^(ECONNREFUSED|ENOENT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/
+
+/** The answer to the statement is missing, so that nobody knows whether it was committed. */
+export function mayHaveCommitted(error: unknown): boolean {
+  const code = findDatabaseError(error)?.code
+  // What the server answers with an error it has not committed; what it says while it goes down is no answer.
+  if (code) return /^(08|57)/.test(code)
+  return !chain(error).some(
+    (at) => neverSent.test((at as NodeJS.ErrnoException).code ?? '') || /when trying to connect/.test(at.message),
+  )
+}
+
 const classOf = (error: unknown) => findDatabaseError(error)?.code?.slice(0, 2)
 
 /** What was to be written cannot be written, today or later: data exceptions. */

@@ -28,6 +28,7 @@ import { addRefusalRoutes } from './refusals/routes.ts'
 import { addRenewalRoutes } from './renewal/routes.ts'
 import { addRenewalWindowRoutes } from './renewal-windows/routes.ts'
 import { addRevocationRoutes } from './revocations/routes.ts'
+import { addTelemetryRoutes } from './telemetry/routes.ts'
 
 const maxBodyBytes = 64 * 1024
 
@@ -56,6 +57,7 @@ export function createApp(deps: Deps): App {
   addDeviceRoutes(app, deps)
   addRevocationRoutes(app, deps)
   addChangeRoutes(app, deps)
+  addTelemetryRoutes(app, deps)
   addRefusalRoutes(app, deps)
   addPolicyRoutes(app, deps)
   addPreviewRoutes(app, deps)

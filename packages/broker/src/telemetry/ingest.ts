@@ -5,6 +5,8 @@ export interface Publication {
   topic: string
   payload: Buffer
   qos: 0 | 1 | 2
+  /** The DUP flag: it may have come before. A will has none. */
+  dup?: boolean
 }
 
 export interface IngestOptions {
@@ -20,14 +22,14 @@ export function createIngest({ writer, now, onDropped }: IngestOptions) {
    * any more. While the database is away it stays pending.
    * @throws MusterError `unavailable`; `publish-denied`: never to be stored
    */
-  return function ingest(session: Session, { topic, payload, qos }: Publication): Promise<void> {
+  return function ingest(session: Session, { topic, payload, qos, dup = false }: Publication): Promise<void> {
     const { fleet, device } = session.peer.identity
     const receivedAt = now().getTime()
     // What there is no room for is neither kept nor answered: its client keeps it, and sends it again on its next connection.
     // What comes after it must not overtake it.
     if (qos === 1 && writer.isBlocked() && writer.isFull()) session.owesSince ??= receivedAt
     if (qos === 1 && session.owesSince !== undefined) return new Promise(() => {})
-    const stored = writer.add({ fleet, device, topic, payload, qos, receivedAt, sender: session })
+    const stored = writer.add({ fleet, device, topic, payload, qos, duplicate: dup, receivedAt, sender: session })
     return qos === 0 ? stored.catch(onDropped) : stored
   }
 }

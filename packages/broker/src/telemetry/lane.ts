@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MusterError } from '@muster/contracts'
-import { blamesRows, isDataRefused } from '@muster/db'
+import { blamesRows, isDataRefused, mayHaveCommitted } from '@muster/db'
 import type { TelemetryRow, TelemetryWriterOptions } from './telemetry-writer.ts'
 
 export interface Held {
@@ -81,6 +81,7 @@ export function createLane(options: LaneOptions): Lane {
           break
         } catch (error) {
           onRetry?.(error)
+          if (mayHaveCommitted(error)) markDuplicates(batch)
         }
         batch = batch.filter(({ isSettled }) => !isSettled)
       }
@@ -90,6 +91,10 @@ export function createLane(options: LaneOptions): Lane {
     }
     current = []
     isBlocked = false
+  }
+
+  function markDuplicates(batch: readonly Held[]) {
+    for (const held of batch) if (!held.isSettled) held.row = { ...held.row, duplicate: true }
   }
 
   /** Nobody waits for QoS 0; what its sender is going to send again would be stored twice. */

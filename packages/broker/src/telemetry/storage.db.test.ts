@@ -182,6 +182,38 @@ describe('QoS 2 is stored once', () => {
   })
 })
 
+describe('what may be a repetition is marked', () => {
+  const marks = async (id: string) => {
+    const { rows } = await muster.db.execute<{ duplicate: boolean }>(
+      sql`select duplicate from telemetry where device = ${id} order by seq`,
+    )
+    return rows.map(({ duplicate }) => duplicate)
+  }
+
+  test.each([4, 5] as const)('QoS 1, sent again because its PUBACK was lost (MQTT %s)', async (version) => {
+    const id = `again-${version}`
+    const { connect } = await openRaw(id, version)
+    for (const isAgain of [false, true]) {
+      const client = await connect()
+      client.send(message(id, 'x', 1, 7, isAgain))
+      await client.next('puback')
+      client.socket.destroy()
+    }
+    expect(await marks(id)).toEqual([false, true])
+  })
+
+  test('QoS 2, where the session that knew it has ended', async () => {
+    const { connect } = await openRaw('again-once', 5)
+    for (const isAgain of [false, true]) {
+      const client = await connect()
+      client.send(message('again-once', 'x', 2, 7, isAgain))
+      await client.next('pubrec')
+      client.socket.destroy()
+    }
+    expect(await marks('again-once')).toEqual([false, true])
+  })
+})
+
 test('what one device publishes is stored in order, whatever is under way', async () => {
   const ids = ['order-1', 'order-2', 'order-3']
   const numbers = Array.from({ length: 500 }, (_, index) => String(index))

@@ -99,6 +99,27 @@ describe('what cannot be stored now', () => {
     expect(writer.waiting()).toEqual({ rows: 0, bytes: 0 })
   })
 
+  test.each<[string, () => Error, boolean]>([
+    ['the connection broke', () => new Error('Connection terminated unexpectedly'), true],
+    ['the server went down', () => databaseError('57P01'), true],
+    ['the server said no', () => databaseError('53100'), false],
+    ['nobody was there', () => Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), false],
+  ])('is marked where nobody knows whether it is stored: %s', async (_, createError, duplicate) => {
+    const sink = createSink()
+    await using writer = createTelemetryWriter({ ...fast, insert: sink.insert })
+    const added = writer.add(row('a', 1))
+    const first = await sink.next(1)
+    const later = writer.add(row('a', 2))
+    first.finish(createError())
+    const again = await sink.next(2)
+    expect(again.rows.map((one) => one.duplicate ?? false)).toEqual([duplicate])
+    again.finish()
+    const last = await sink.next(3)
+    expect(last.rows.map((one) => one.duplicate ?? false)).toEqual([false])
+    last.finish()
+    await Promise.all([added, later])
+  })
+
   test('is not tried while the database is known to be away, and when it is back', async () => {
     const sink = createSink()
     let isHere = false

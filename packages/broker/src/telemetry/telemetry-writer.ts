@@ -8,6 +8,8 @@ export interface TelemetryRow {
   topic: string
   payload: Buffer
   qos: number
+  /** It may be the same as one that is stored: its sender says so, or it was not known whether it was stored. */
+  duplicate?: boolean
   /** Milliseconds since the epoch. */
   receivedAt: number
   /** QoS 1: with the connection gone before it is stored, it is given up, because it will be sent again. */

@@ -74,14 +74,3 @@ export const Revocation = z
   })
   .meta({ id: 'Revocation' })
 export type Revocation = z.infer<typeof Revocation>
-
-export const TelemetryMessage = z
-  .object({
-    topic: z.string(),
-    payload: z.string(),
-    encoding: z.enum(['utf8', 'base64']).describe('base64 where the payload is not UTF-8'),
-    qos: z.int(),
-    receivedAt: Instant,
-  })
-  .meta({ id: 'TelemetryMessage' })
-export type TelemetryMessage = z.infer<typeof TelemetryMessage>

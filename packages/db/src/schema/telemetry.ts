@@ -1,4 +1,4 @@
-import { bigint, pgTable, primaryKey, smallint, text, timestamp } from 'drizzle-orm/pg-core'
+import { bigint, boolean, pgTable, primaryKey, smallint, text, timestamp } from 'drizzle-orm/pg-core'
 import { bytea } from './types.ts'
 
 /** What devices published. One index serves both the device's list and uniqueness, which keeps inserts cheap. */
@@ -11,6 +11,8 @@ export const telemetry = pgTable(
     topic: text().notNull(),
     payload: bytea().notNull(),
     qos: smallint().notNull(),
+    /** It may be the same message as an earlier row: it was sent, or had to be written, again. */
+    duplicate: boolean().notNull().default(false),
     receivedAt: timestamp({ withTimezone: true }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.fleet, table.device, table.seq] })],

@@ -1,10 +1,9 @@
-import { isUtf8 } from 'node:buffer'
-import type { TelemetryMessage } from '@muster/contracts'
 import { telemetry } from '@muster/db'
 import { and, desc, eq, lt } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import { decodeCursor, toPage } from '../http/paging.ts'
+import { presentMessage } from '../telemetry/present.ts'
 import { findDevice } from './find.ts'
 import type { DeviceTarget } from './transition.ts'
 
@@ -25,9 +24,4 @@ export async function listTelemetry(
     .orderBy(desc(telemetry.seq))
     .limit(page.limit + 1)
   return toPage(rows, page.limit, presentMessage, (row) => [row.seq])
-}
-
-function presentMessage({ topic, payload, qos, receivedAt }: typeof telemetry.$inferSelect): TelemetryMessage {
-  const encoding = isUtf8(payload) ? 'utf8' : 'base64'
-  return { topic, payload: payload.toString(encoding), encoding, qos, receivedAt: receivedAt.toISOString() }
 }

@@ -1,6 +1,6 @@
 import type { DeviceState } from '@muster/contracts'
 import { devices, fleets, groups } from '@muster/db'
-import { and, asc, eq, gt } from 'drizzle-orm'
+import { and, asc, eq, gt, gte, sql } from 'drizzle-orm'
 import { z } from 'zod'
 import type { Context } from '../context.ts'
 import { requireFleet } from '../fleets/require-fleet.ts'
@@ -11,11 +11,13 @@ interface Query {
   fleet: string
   state?: DeviceState | undefined
   group?: string | undefined
+  prefix?: string | undefined
   limit: number
   cursor?: string | undefined
 }
 
-export async function listDevices({ db }: Pick<Context, 'db'>, { fleet, state, group, limit, cursor }: Query) {
+export async function listDevices({ db }: Pick<Context, 'db'>, query: Query) {
+  const { fleet, state, group, prefix, limit, cursor } = query
   const after = decodeCursor(cursor, z.tuple([z.string()]))
   await requireFleet(db, fleet)
   const rows = await db
@@ -28,6 +30,7 @@ export async function listDevices({ db }: Pick<Context, 'db'>, { fleet, state, g
         eq(devices.fleet, fleet),
         state && eq(devices.state, state),
         group === undefined ? undefined : eq(devices.group, group),
+        prefix === undefined ? undefined : and(gte(devices.id, prefix), sql`starts_with(${devices.id}, ${prefix})`),
         after && gt(devices.id, after[0]),
       ),
     )

@@ -40,7 +40,9 @@ const list = createRoute({
   operationId: 'listDevices',
   tags,
   security: operator,
-  request: { query: PagedFleetQuery.extend({ state: DeviceState.optional(), group: Name.optional() }) },
+  request: {
+    query: PagedFleetQuery.extend({ state: DeviceState.optional(), group: Name.optional(), prefix: Name.optional() }),
+  },
   responses: { 200: answer('a page of devices, by id', pageOf(Device)), ...refused },
 })
 
