@@ -7,9 +7,10 @@ import { pauseMs } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
 import { loadCredentials } from './store/load-credentials.ts'
 import { clockOf } from './trust/device-clock.ts'
+import type { Surroundings } from './trust/dial.ts'
 import { serverDistrust } from './trust/server-distrust.ts'
 
-export interface ConnectOptions extends IClientOptions {
+export interface ConnectOptions extends IClientOptions, Surroundings {
   store: DeviceStore
   /** The broker, where it is not the one that the enrolment named: `mqtts://host:port`. */
   url?: string
@@ -35,10 +36,11 @@ const steadyMs = 30_000
  * @throws MusterError with the broker's code (MQTT 5) or `forbidden` if it refuses the device, `certificate-untrusted` if the device refuses the broker
  */
 export async function connect(options: ConnectOptions): Promise<MqttClient> {
-  const { store, url, signal, onMessage, maxReconnectMs = 60_000, refusedRetryMs = 300_000, ...mqttOptions } = options
+  const { store, url, signal, dial, now, onMessage, ...others } = options
+  const { maxReconnectMs = 60_000, refusedRetryMs = 300_000, ...mqttOptions } = others
   signal?.throwIfAborted()
   const { enrolment } = await loadCredentials(store)
-  const link = new Link(store, url ?? enrolment.mqtt.url, await clockOf(store))
+  const link = new Link(store, url ?? enrolment.mqtt.url, await clockOf(store, now), dial)
   // An end that came while the store was read would never be heard of.
   signal?.throwIfAborted()
   const client = new MqttClient(() => link.openStream(), {

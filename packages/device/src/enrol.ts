@@ -8,8 +8,9 @@ import { requireValidEnrolment } from './enrolment/require-valid-enrolment.ts'
 import { type RetryOptions, retry } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
 import { clockOf } from './trust/device-clock.ts'
+import type { Surroundings } from './trust/dial.ts'
 
-export interface EnrolOptions extends RetryOptions {
+export interface EnrolOptions extends RetryOptions, Surroundings {
   /** The provisioner, like `https://muster.example:8443`. */
   url: string
   claim: string
@@ -26,7 +27,7 @@ export interface EnrolOptions extends RetryOptions {
  * @throws MusterError with the server's code for a refusal, `certificate-untrusted` for a server that is not the claim's
  */
 export async function enrol(options: EnrolOptions): Promise<Enrolment> {
-  const { store, signal } = options
+  const { store, signal, dial, now } = options
   const stored = await store.loadEnrolment()
   if (stored) return stored.enrolment
   const { rootFingerprint } = parseClaimToken(options.claim)
@@ -41,15 +42,15 @@ export async function enrol(options: EnrolOptions): Promise<Enrolment> {
     ...chosen,
   }
 
-  const clock = await clockOf(store)
+  const clock = await clockOf(store, now)
   let root: string | undefined
   return retry(async () => {
     // Step 2: the root, over a connection that is not trusted; the claim says which one it must be.
-    root ??= await fetchRoot(url, rootFingerprint, signal)
+    root ??= await fetchRoot(url, rootFingerprint, { dial, signal })
     const { validFromDate, validToDate } = new X509Certificate(root)
     clock.bindBetween(validFromDate, validToDate)
     // Step 3: the claim, over a connection that this root vouches for.
-    const enrolment = await requestEnrolment(url, { roots: root, clock }, request, signal)
+    const enrolment = await requestEnrolment(url, { roots: root, clock }, request, { dial, signal })
     // Step 4
     requireValidEnrolment(enrolment, key, root)
     // Step 5

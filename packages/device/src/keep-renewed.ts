@@ -10,6 +10,7 @@ import { untilRenewalIsDue } from './renewal/until-due.ts'
 import { pauseMs } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
 import { clockOf } from './trust/device-clock.ts'
+import type { Surroundings } from './trust/dial.ts'
 
 export type RenewalEvent =
   | { type: 'renewed'; enrolment: Enrolment; by: 'https' | 'mqtt' | 'store' }
@@ -17,7 +18,7 @@ export type RenewalEvent =
   | { type: 'admitted'; enrolment: Enrolment; overlapMs: number }
   | { type: 'failed'; error: MusterError; delayMs: number }
 
-export interface KeepRenewedOptions {
+export interface KeepRenewedOptions extends Surroundings {
   store: DeviceStore
   /** One of `connect`: it is changed over to each new certificate. Without it the provisioner is told that the certificate has arrived. */
   client?: MqttClient | undefined
@@ -69,11 +70,12 @@ async function live(options: KeepRenewedOptions, signal: AbortSignal): Promise<v
 /** Answers whether it had to wait for the time to renew. */
 async function renewOnce(options: KeepRenewedOptions, signal: AbortSignal): Promise<boolean> {
   const { store, client, newKey, keyAlgorithm, onEvent, minMs, maxMs = 300_000, pollMs = 3_600_000 } = options
+  const { dial, now } = options
   let waited = true
   if (!(await store.loadNext())) {
-    waited = await untilRenewalIsDue(store, { pollMs, signal })
+    waited = await untilRenewalIsDue(store, { pollMs, signal, dial, now })
     const { enrolment, by } = await renew({
-      ...{ store, client, newKey, keyAlgorithm, signal, minMs, maxMs },
+      ...{ store, client, newKey, keyAlgorithm, signal, minMs, maxMs, dial, now },
       onRetry: ({ error, delayMs }) => onEvent?.({ type: 'failed', error, delayMs }),
     })
     onEvent?.({ type: 'renewed', enrolment, by })
@@ -83,13 +85,13 @@ async function renewOnce(options: KeepRenewedOptions, signal: AbortSignal): Prom
 }
 
 /** Makes the platform see the next certificate. */
-async function takeUp({ store, client, onEvent }: KeepRenewedOptions, signal: AbortSignal): Promise<void> {
+async function takeUp({ store, client, onEvent, dial, now }: KeepRenewedOptions, signal: AbortSignal): Promise<void> {
   const startedAt = performance.now()
   const next = await store.loadNext()
   if (!next) return
   if (client) await presentRenewed(client, AbortSignal.any([signal, AbortSignal.timeout(presentMs)]))
   if (!client || (await store.loadNext()))
-    await confirmNext(store, { url: next.url, clock: await clockOf(store), signal })
+    await confirmNext(store, { url: next.url, clock: await clockOf(store, now), dial, signal })
   const { enrolment } = (await store.loadEnrolment()) ?? next
   if (enrolment.certificate === next.enrolment.certificate)
     return onEvent?.({ type: 'admitted', enrolment, overlapMs: performance.now() - startedAt })

@@ -13,8 +13,9 @@ import { type RetryOptions, retry } from './retry.ts'
 import type { DeviceStore, StoredEnrolment } from './store/device-store.ts'
 import { type Credentials, loadCredentials } from './store/load-credentials.ts'
 import { clockOf, type DeviceClock } from './trust/device-clock.ts'
+import type { Dial, Surroundings } from './trust/dial.ts'
 
-export interface RenewOptions extends RetryOptions {
+export interface RenewOptions extends RetryOptions, Surroundings {
   store: DeviceStore
   /** For a new key. It is durable before anybody hears of it, and the old one stays until the new certificate has been admitted. */
   newKey?: boolean | undefined
@@ -39,11 +40,11 @@ const keyRefusals = new Set<ErrorCode>(['key-in-use', 'key-not-allowed', 'csr-in
  * @throws MusterError with the server's code for a refusal, `certificate-missing` before enrolment
  */
 export async function renew(options: RenewOptions): Promise<Renewal> {
-  const { store, signal } = options
+  const { store, signal, dial, now } = options
   // Step 1: a renewal that was interrupted comes first.
   const { url } = await requireStored(store)
-  const clock = await clockOf(store)
-  const isOpen = await confirmNext(store, { url, clock, signal })
+  const clock = await clockOf(store, now)
+  const isOpen = await confirmNext(store, { url, clock, dial, signal })
   const next = isOpen ? await store.loadNext() : undefined
   if (next) return { enrolment: next.enrolment, by: 'store' }
 
@@ -51,7 +52,7 @@ export async function renew(options: RenewOptions): Promise<Renewal> {
   const credentials = await loadCredentials(store)
   const key = await chooseKey(options, credentials)
   const request: Request = {
-    ...{ store, url, clock, credentials, key, signal, client: options.client },
+    ...{ store, url, clock, credentials, key, signal, dial, client: options.client },
     csr: createCsr(key, credentials.enrolment.device.id),
     unreachable: 0,
   }
@@ -67,6 +68,7 @@ interface Request {
   store: DeviceStore
   url: string
   clock: DeviceClock
+  dial: Dial | undefined
   /** The current ones. */
   credentials: Credentials
   key: KeyObject
@@ -93,14 +95,14 @@ async function attempt(request: Request): Promise<Renewal> {
 }
 
 async function askProvisioner(request: Request): Promise<Renewal> {
-  const { credentials, csr, url, clock, signal } = request
+  const { credentials, csr, url, clock, dial, signal } = request
   const body = {
     csr: encodePem('CERTIFICATE REQUEST', csr),
-    deviceTime: new Date().toISOString(),
+    deviceTime: clock.local().toISOString(),
     roots: fingerprintsOf(credentials.roots),
   }
   try {
-    return { enrolment: await requestRenewal({ url, credentials, clock, signal }, body), by: 'https' }
+    return { enrolment: await requestRenewal({ url, credentials, clock, dial, signal }, body), by: 'https' }
   } catch (failure) {
     if (!isUnreachable(failure)) throw failure
     request.unreachable += 1
@@ -115,13 +117,14 @@ async function askProvisioner(request: Request): Promise<Renewal> {
 }
 
 async function askThroughBroker(request: Request): Promise<Enrolment> {
-  const { client, store, signal } = request
-  if (client) return renewOverMqtt(client, request)
+  const { client, store, clock, dial, signal } = request
+  const renewal = { ...request, at: clock.local() }
+  if (client) return renewOverMqtt(client, renewal)
   const deadline = AbortSignal.timeout(connectMs)
   try {
-    const own = await connect({ store, signal: signal ? AbortSignal.any([signal, deadline]) : deadline })
+    const own = await connect({ store, dial, signal: signal ? AbortSignal.any([signal, deadline]) : deadline })
     try {
-      return await renewOverMqtt(own, request)
+      return await renewOverMqtt(own, renewal)
     } finally {
       await own.endAsync(true)
     }

@@ -144,3 +144,74 @@ test('a server that tells a time beyond its own certificate is not believed', as
   await renew({ store })
   expect(Math.abs((await clockOf(store)).now().getTime() - Date.now())).toBeLessThan(60_000)
 })
+
+// The platform is at the real time here, and it is the device that has another.
+describe.each([
+  ['behind: it boots in 1970', 0],
+  ['ahead, by 24 years', inYears(24).getTime()],
+])('a clock of its own that is far %s', (_, start) => {
+  const startedAt = Date.now()
+  const now = () => start + Date.now() - startedAt
+
+  test('does not keep a device from enrolling, connecting and renewing; it tells its time and learns the right one', async () => {
+    await using platform = await startElsewhen(new Date())
+    const { server } = platform
+    const store = memoryStore()
+    await enrol({ url: server.url, claim: server.claim, store, device: 'pump-1', now })
+    await connect({ store, now }).then((client) => client.endAsync())
+    await renew({ store, now })
+    const { deviceTime } = JSON.parse(server.bodies.at(-1) ?? '')
+    expect(Math.abs(Date.parse(deviceTime) - now())).toBeLessThan(60_000)
+    expect(Math.abs((await clockOf(store)).now().getTime() - Date.now())).toBeLessThan(60_000)
+  })
+
+  test('does not make a device trust a server of another root, another name or another purpose', async () => {
+    await using platform = await startElsewhen(new Date())
+    for (const options of [
+      { ca: await createTestCa() },
+      { ca: platform.ca, hosts: ['elsewhere.example'] },
+      { ca: platform.ca, playedBy: 'localhost' },
+    ]) {
+      await using impostor = await startTestProvisioner(options)
+      const store = await platform.device(10)
+      const stored = await store.loadEnrolment()
+      if (stored) await store.saveEnrolment({ ...stored, url: impostor.url })
+      expect(await codeOf(renew({ store, now }))).toBe('certificate-untrusted')
+      expect(impostor.bodies).toEqual([])
+    }
+  })
+})
+
+describe('a clock of its own that nothing contradicts is believed, whatever that of the process says', () => {
+  async function codesOf(platformAt: Date, serverAt: Date, deviceAt: Date) {
+    const ca = await createTestCa({ now: platformAt })
+    const offset = deviceAt.getTime() - Date.now()
+    const now = () => Date.now() + offset
+    await using server = await startTestProvisioner({ ca, serverAt, now: () => new Date(now()) })
+    const codes: string[] = []
+    const ending = new AbortController()
+    const onRetry = ({ error }: { error: MusterError }) => {
+      codes.push(error.code)
+      ending.abort()
+    }
+    const options = { url: server.url, claim: server.claim, store: memoryStore(), device: 'pump-1' }
+    await enrol({ ...options, ...quick, now, onRetry, signal: ending.signal }).catch(() => undefined)
+    return codes
+  }
+
+  test('a server that has ended by it is not trusted', async () => {
+    const today = new Date()
+    expect(await codesOf(today, today, new Date(today.getTime() + 91 * dayMs))).toEqual(['certificate-expired'])
+  })
+
+  test('nor is one that has not begun', async () => {
+    const before = new Date(Date.now() - 10 * dayMs)
+    const yesterday = new Date(Date.now() - dayMs)
+    expect(await codesOf(before, new Date(), yesterday)).toEqual(['certificate-not-yet-valid'])
+  })
+
+  test('one that is valid by it is, although it has ended by the clock of the process', async () => {
+    const then = new Date(Date.now() - 200 * dayMs)
+    expect(await codesOf(then, then, then)).toEqual([])
+  })
+})

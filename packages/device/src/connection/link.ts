@@ -4,6 +4,7 @@ import { MusterError } from '@muster/contracts'
 import type { DeviceStore } from '../store/device-store.ts'
 import { type Credentials, loadCredentials, loadNextCredentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
+import type { Dial } from '../trust/dial.ts'
 import { openTls } from '../trust/open-tls.ts'
 import { PendingStream } from './pending-stream.ts'
 
@@ -24,6 +25,7 @@ export class Link {
   readonly #host: string
   readonly #port: number
   readonly #clock: DeviceClock
+  readonly #dial: Dial | undefined
   /** Of the connection that there is, or that is being made. */
   #presented: Credentials | undefined
   #other: Credentials | undefined
@@ -35,7 +37,7 @@ export class Link {
   #ticket: { certificate: string; session: Buffer } | undefined
   #promotion: Promise<void> = Promise.resolve()
 
-  constructor(store: DeviceStore, url: string, clock: DeviceClock) {
+  constructor(store: DeviceStore, url: string, clock: DeviceClock, dial: Dial | undefined) {
     const target = URL.parse(url)
     if (target?.protocol !== 'mqtts:')
       throw new MusterError('request-invalid', 'the broker must be like mqtts://host:8883')
@@ -43,6 +45,7 @@ export class Link {
     this.#host = target.hostname.replace(/^\[|\]$/g, '')
     this.#port = Number(target.port || 8_883)
     this.#clock = clock
+    this.#dial = dial
   }
 
   /** For the next connection; with what the store holds then. */
@@ -130,7 +133,13 @@ export class Link {
     const session = this.#ticket?.certificate === certificate ? this.#ticket.session : undefined
     // Tried once: what a broker makes of a ticket that it does not like is not known.
     this.#ticket = undefined
-    const target = { host: this.#host, port: this.#port, roots: credentials.roots, clock: this.#clock }
+    const target = {
+      host: this.#host,
+      port: this.#port,
+      roots: credentials.roots,
+      clock: this.#clock,
+      dial: this.#dial,
+    }
     const onSession = (ticket: Buffer, { authorized }: TLSSocket) => {
       // What is resumed is not verified anew: only where nothing had to be overlooked.
       if (authorized) this.#ticket = { certificate, session: ticket }

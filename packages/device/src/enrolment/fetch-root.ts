@@ -3,6 +3,7 @@ import { Bootstrap, MusterError } from '@muster/contracts'
 import { certificateFingerprint, decodePem, encodePem } from '@muster/pki'
 import { readJson } from '../http/read-json.ts'
 import { send } from '../http/send.ts'
+import type { Dial } from '../trust/dial.ts'
 
 const maxBytes = 65_536
 const timeoutMs = 10_000
@@ -11,8 +12,12 @@ const timeoutMs = 10_000
  * The root that the claim names, PEM, fetched over a connection that proves nothing and carries no secret.
  * @throws MusterError `certificate-untrusted` if the server has another root
  */
-export async function fetchRoot(url: URL, fingerprint: string, signal: AbortSignal | undefined): Promise<string> {
-  const answer = await send({ url: new URL('/v1/bootstrap', url), trust: undefined, maxBytes, timeoutMs, signal })
+export async function fetchRoot(
+  url: URL,
+  fingerprint: string,
+  way: { dial: Dial | undefined; signal: AbortSignal | undefined },
+): Promise<string> {
+  const answer = await send({ url: new URL('/v1/bootstrap', url), trust: undefined, maxBytes, timeoutMs, ...way })
   const { roots } = readJson(answer, Bootstrap, url)
   const root = decodeRoots(roots).find((der) => certificateFingerprint(der) === fingerprint)
   if (!root || !new X509Certificate(root).ca)

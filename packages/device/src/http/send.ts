@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
 import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
+import { connectOver, type Dial } from '../trust/dial.ts'
 import { openTls } from '../trust/open-tls.ts'
 import { serverDistrust } from '../trust/server-distrust.ts'
 import { TemporaryFailure } from './temporary-failure.ts'
@@ -13,6 +14,7 @@ export interface HttpsRequest {
   url: URL
   /** The only certificates (PEM) that vouch for the server, and by which time. Without it the server is not verified at all. */
   trust: { roots: string; clock: DeviceClock } | undefined
+  dial?: Dial | undefined
   /** For mutual TLS. */
   credentials?: Credentials | undefined
   /** Sent as JSON by POST. */
@@ -47,10 +49,9 @@ export async function send(call: HttpsRequest): Promise<HttpsAnswer> {
 }
 
 async function exchange(call: HttpsRequest, signal: AbortSignal): Promise<HttpsAnswer> {
-  const { url, trust, credentials } = call
+  const { trust, dial, credentials } = call
   if (!trust) return { ...(await exchangeOver(undefined, call, signal)), certificate: undefined }
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const { socket, certificate } = await openTls({ host, port: Number(url.port || 443), ...trust, credentials, signal })
+  const { socket, certificate } = await openTls({ ...targetOf(call.url), ...trust, dial, credentials, signal })
   try {
     return { ...(await exchangeOver(socket, call, signal)), certificate }
   } finally {
@@ -63,7 +64,8 @@ function exchangeOver(
   call: HttpsRequest,
   signal: AbortSignal,
 ): Promise<Omit<HttpsAnswer, 'certificate'>> {
-  const { url, body, maxBytes } = call
+  const { url, body, maxBytes, dial } = call
+  const open = socket ? () => socket : dial && (() => connectOver(dial(targetOf(url)), { rejectUnauthorized: false }))
   const text = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const outgoing = request(
@@ -76,7 +78,7 @@ function exchangeOver(
         },
         signal,
         // With an agent, Node does not ask for the connection that is there.
-        ...(socket ? { createConnection: () => socket } : { agent: false, rejectUnauthorized: false }),
+        ...(open ? { createConnection: open } : { agent: false, rejectUnauthorized: false }),
       },
       (incoming) => {
         const chunks: Buffer[] = []
@@ -99,6 +101,10 @@ function exchangeOver(
     outgoing.on('error', reject)
     outgoing.end(text)
   })
+}
+
+function targetOf(url: URL): { host: string; port: number } {
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 443) }
 }
 
 function unreachable(url: URL, why: string, cause: unknown): TemporaryFailure {

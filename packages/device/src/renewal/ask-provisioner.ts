@@ -4,6 +4,7 @@ import { readJson } from '../http/read-json.ts'
 import { send } from '../http/send.ts'
 import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
+import type { Dial } from '../trust/dial.ts'
 
 const maxBytes = 131_072
 const timeouts = { minMs: 2_000, maxMs: 30_000 }
@@ -13,6 +14,7 @@ export interface Asking {
   url: string
   credentials: Credentials
   clock: DeviceClock
+  dial: Dial | undefined
   signal: AbortSignal | undefined
 }
 
@@ -28,7 +30,7 @@ export async function requestWindow(asking: Asking): Promise<{ start: Date; end:
 }
 
 async function ask<Schema extends z.ZodType<{ serverTime: string }>>(
-  { url, credentials, clock, signal }: Asking,
+  { url, credentials, clock, dial, signal }: Asking,
   path: string,
   schema: Schema,
   body?: RenewRequest,
@@ -36,7 +38,7 @@ async function ask<Schema extends z.ZodType<{ serverTime: string }>>(
   const target = new URL(path, url)
   const trust = { roots: credentials.roots, clock }
   const timeoutMs = chooseTimeout(credentials, clock)
-  const answer = await send({ url: target, trust, credentials, body, maxBytes, timeoutMs, signal })
+  const answer = await send({ url: target, trust, dial, credentials, body, maxBytes, timeoutMs, signal })
   const content = readJson(answer, schema, target)
   if (answer.certificate) clock.learn(content.serverTime, answer.certificate)
   return content

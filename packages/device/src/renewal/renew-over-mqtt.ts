@@ -16,6 +16,8 @@ export interface MessageRenewal {
   csr: Uint8Array
   /** The one that `csr` is for. */
   key: KeyObject
+  /** By the device's clock, right or wrong. */
+  at: Date
   signal: AbortSignal | undefined
 }
 
@@ -24,12 +26,12 @@ export interface MessageRenewal {
  * @throws MusterError with the provisioner's code, TemporaryFailure where asking again makes sense
  */
 export async function renewOverMqtt(client: MqttClient, renewal: MessageRenewal): Promise<Enrolment> {
-  const { credentials, csr, key } = renewal
+  const { credentials, csr, key, at } = renewal
   if (!client.connected) throw unavailable('the broker cannot be reached')
   const { fleet, id: device } = credentials.enrolment.device
   const topics = renewalTopics({ fleet, device })
   const serial = new X509Certificate(credentials.enrolment.certificate).serialNumber.toLowerCase()
-  const proof = createRenewalProof({ serial, key: credentials.key, csr, at: new Date() })
+  const proof = createRenewalProof({ serial, key: credentials.key, csr, at })
 
   const deadline = AbortSignal.timeout(timeoutMs)
   const signal = renewal.signal ? AbortSignal.any([renewal.signal, deadline]) : deadline

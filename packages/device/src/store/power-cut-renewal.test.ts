@@ -34,7 +34,7 @@ test.each([true, false])(
       recorder.mark('seen')
       await wellBehaved(exchange)
     })
-    await confirmNext(store, { url: server.url, clock: await clockOf(store), signal: undefined })
+    await confirmNext(store, { url: server.url, clock: await clockOf(store), dial: undefined, signal: undefined })
     recorder.mark('admitted')
 
     const outcomes = recorder.outcomes().filter(({ marks }) => marks.includes('enrolled'))
@@ -55,7 +55,7 @@ test.each([true, false])(
       if (has('admitted')) expect(current).toEqual(enrolment)
       await renew({ store: again, ...quick })
       expect([...states.values()].filter((state) => state === 'active')).toHaveLength(1)
-      await confirmNext(again, { url: server.url, clock: await clockOf(again), signal: undefined })
+      await confirmNext(again, { url: server.url, clock: await clockOf(again), dial: undefined, signal: undefined })
       expect(await readdir(path)).toEqual(settled)
       await expect(openStore(path)).resolves.toBeDefined()
     }

@@ -18,6 +18,21 @@ interface Bounds {
 export class DeviceClock {
   #bounds: Bounds = { earliest: 0, latest: Number.POSITIVE_INFINITY }
   #learned: { serverMs: number; at: number } | undefined
+  #own: (() => number) | undefined
+
+  /** The device has a clock of its own: that of the process, by which OpenSSL judges, says nothing. */
+  useOwn(now: () => number): void {
+    this.#own = now
+  }
+
+  get isOwn(): boolean {
+    return this.#own !== undefined
+  }
+
+  /** What the device's clock shows, right or wrong. */
+  local(): Date {
+    return new Date(this.#localMs())
+  }
 
   /** The certificate of the device carries two dates that its CA vouches for; the answer it came in, a third. */
   bindTo({ enrolment }: StoredEnrolment): void {
@@ -37,12 +52,12 @@ export class DeviceClock {
 
   /** The best guess. */
   now(): Date {
-    return new Date(this.#learnedMs() ?? (this.isLocalPlausible() ? Date.now() : this.#bounds.earliest))
+    return new Date(this.#learnedMs() ?? (this.isLocalPlausible() ? this.#localMs() : this.#bounds.earliest))
   }
 
   /** Whether nothing contradicts the device's own clock. */
   isLocalPlausible(): boolean {
-    const local = Date.now()
+    const local = this.#localMs()
     const learned = this.#learnedMs()
     if (learned !== undefined) return Math.abs(local - learned) <= toleranceMs
     return local >= this.#bounds.earliest - toleranceMs && local <= this.#bounds.latest
@@ -59,6 +74,10 @@ export class DeviceClock {
     this.#learned = { serverMs, at: performance.now() }
   }
 
+  #localMs(): number {
+    return this.#own?.() ?? Date.now()
+  }
+
   #learnedMs(): number | undefined {
     return this.#learned && this.#learned.serverMs + (performance.now() - this.#learned.at)
   }
@@ -66,10 +85,11 @@ export class DeviceClock {
 
 const clocks = new WeakMap<DeviceStore, DeviceClock>()
 
-/** The one clock of a device in this process, with what its store says about the time. */
-export async function clockOf(store: DeviceStore): Promise<DeviceClock> {
+/** The one clock of a device in this process, with what its store says about the time; `now` where the device has its own. */
+export async function clockOf(store: DeviceStore, now?: () => number): Promise<DeviceClock> {
   const clock = clocks.get(store) ?? new DeviceClock()
   clocks.set(store, clock)
+  if (now) clock.useOwn(now)
   const stored = await store.loadEnrolment()
   if (stored) clock.bindTo(stored)
   return clock

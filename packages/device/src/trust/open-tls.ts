@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from './device-clock.ts'
+import { connectOver, type Dial } from './dial.ts'
 import { requireTrustedServer } from './require-trusted-server.ts'
 
 export interface TlsTarget {
@@ -11,6 +12,7 @@ export interface TlsTarget {
   /** PEM; nobody else vouches for the server. */
   roots: string
   clock: DeviceClock
+  dial?: Dial | undefined
   /** The device's own, where it has to show who it is. */
   credentials?: Pick<Credentials, 'key' | 'certificate'> | undefined
   session?: Buffer | undefined
@@ -29,11 +31,9 @@ export interface VerifiedTls {
  * @throws MusterError `certificate-untrusted`, TemporaryFailure for a certificate out of its dates, or what `node:tls` throws
  */
 export async function openTls(target: TlsTarget): Promise<VerifiedTls> {
-  const { host, port, roots, clock, credentials, session, onSession, signal } = target
+  const { host, port, roots, clock, dial, credentials, session, onSession, signal } = target
   signal?.throwIfAborted()
-  const socket = tlsConnect({
-    host,
-    port,
+  const options = {
     ...(isIP(host) === 0 && { servername: host }),
     ...(session && { session }),
     secureContext: createSecureContext({
@@ -46,11 +46,13 @@ export async function openTls(target: TlsTarget): Promise<VerifiedTls> {
     }),
     // The verdict is asked for below: only there is known what to think of the device's clock.
     rejectUnauthorized: false,
-  })
+  }
+  const socket = dial ? connectOver(dial({ host, port }), options) : tlsConnect({ ...options, host, port })
   const { promise, resolve, reject } = Promise.withResolvers<X509Certificate | undefined>()
   const onAbort = () => reject(signal?.reason)
   signal?.addEventListener('abort', onAbort, { once: true })
   socket.on('error', reject)
+  socket.on('close', () => reject(new Error('the connection was closed during the handshake')))
   socket.on('session', (ticket: Buffer) => onSession?.(ticket, socket))
   // At once: a turn later the connection, and with it the certificate, may be gone.
   socket.on('secureConnect', () => {

@@ -9,8 +9,8 @@ import { isAboutDates, serverDistrust } from './server-distrust.ts'
 const serverAuth = '1.3.6.1.5.5.7.3.1'
 
 /**
- * Refuses a server that `roots` do not vouch for. OpenSSL decides, by the device's clock. Where that clock contradicts what is known
- * about the time and dates are what OpenSSL objects to, the chain is verified here, and only against the time that is certainly past.
+ * Refuses a server that `roots` do not vouch for. OpenSSL decides, by the clock of the process. Where the device has a clock of its own,
+ * dates are judged here by that; where its clock contradicts what is known about the time, only by the time that is certainly past.
  * Answers the server's certificate; a resumed session has none on this side, its ticket is one of a server that was verified.
  */
 export function requireTrustedServer(
@@ -24,31 +24,45 @@ export function requireTrustedServer(
   const peer = socket.getPeerCertificate(true)
   const [leaf, ...chain] = certificatesOf(peer)
   if (!leaf) throw distrust(host, 'it has no certificate')
-  if (socket.authorized) {
-    requireNotExpired([leaf], host, clock)
+  if (socket.authorized && !clock.isOwn) {
+    requireNotExpired([leaf], host, clock.earliest())
     return leaf
   }
-  // A string in Node, whatever its types say.
-  const code = String(socket.authorizationError)
-  const error = Object.assign(new Error(code), { code })
-  const refusal = serverDistrust(error, host) ?? distrust(host, code)
-  if (!isAboutDates(code) || clock.isLocalPlausible()) throw refusal
-
+  if (!socket.authorized) {
+    // A string in Node, whatever its types say.
+    const code = String(socket.authorizationError)
+    const error = Object.assign(new Error(code), { code })
+    const refusal = serverDistrust(error, host) ?? distrust(host, code)
+    if (!isAboutDates(code) || (!clock.isOwn && clock.isLocalPlausible())) throw refusal
+  }
+  // OpenSSL ends at the first objection: after one about dates, nothing of the rest is known.
   const path = findPath(leaf, chain, readCertificates(roots))
   if (!path) throw distrust(host, 'its chain leads to no pinned root')
   if (leaf.ca || !leaf.keyUsage?.includes(serverAuth)) throw distrust(host, 'its certificate is not one of a server')
   const misnamed = checkServerIdentity(host, peer)
   if (misnamed) throw distrust(host, misnamed.message)
-  requireNotExpired(path, host, clock)
+  const believed = clock.isOwn && clock.isLocalPlausible()
+  if (believed) requireBegun(path, host, clock.local())
+  requireNotExpired(path, host, believed ? latest(clock.local(), clock.earliest()) : clock.earliest())
   return leaf
 }
 
-function requireNotExpired(path: X509Certificate[], host: string, clock: DeviceClock): void {
-  const earliest = clock.earliest()
-  const expired = path.find(({ validToDate }) => validToDate < earliest)
+function requireBegun(path: X509Certificate[], host: string, at: Date): void {
+  const early = path.find(({ validFromDate }) => validFromDate > at)
+  if (!early) return
+  const detail = `a certificate of ${host} is not valid before ${early.validFromDate.toISOString()}`
+  throw new TemporaryFailure(new MusterError('certificate-not-yet-valid', detail))
+}
+
+function requireNotExpired(path: X509Certificate[], host: string, at: Date): void {
+  const expired = path.find(({ validToDate }) => validToDate < at)
   if (!expired) return
   const detail = `a certificate of ${host} expired ${expired.validToDate.toISOString()}`
   throw new TemporaryFailure(new MusterError('certificate-expired', detail))
+}
+
+function latest(one: Date, other: Date): Date {
+  return one > other ? one : other
 }
 
 /** In the order they were sent; the chain ends where a certificate issued itself or its issuer is not there. */

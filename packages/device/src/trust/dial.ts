@@ -1,0 +1,28 @@
+import type { Duplex } from 'node:stream'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+
+/**
+ * Opens the connection that TLS runs over, in place of a TCP connection by the operating system: a modem, a tunnel, a test. The stream may
+ * still be connecting when it is answered; where it cannot, it is destroyed with an error.
+ */
+export type Dial = (target: { host: string; port: number }) => Duplex
+
+/** What only the device can know, or bring: the same for everything that it opens. */
+export interface Surroundings {
+  dial?: Dial | undefined
+  /** The device's own clock, in epoch milliseconds, where it is not the one of the process. */
+  now?: (() => number) | undefined
+}
+
+/** A TLS connection over what `dial` opens; one that is gone takes the other with it. */
+export function connectOver(stream: Duplex, options: ConnectionOptions): TLSSocket {
+  const socket = connect({ ...options, socket: stream })
+  stream.on('error', (error) => socket.destroy(error))
+  stream.on('close', () => {
+    // After a proper end, what came before it is still to be read.
+    if (stream.readableEnded && !socket.readableEnded) socket.once('end', () => socket.destroy())
+    else socket.destroy()
+  })
+  socket.on('close', () => stream.destroy())
+  return socket
+}
