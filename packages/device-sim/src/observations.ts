@@ -8,7 +8,7 @@ export type LatencyName = (typeof latencies)[number]
  * device's own clock says. One per event of a device's life, never one per message: those come as ranges.
  */
 export type Observation = { device: string; at: number } /** A certificate was stored, and is the device's now. */ & (
-  | { saw: 'certificate'; serial: string; notAfter: number; by: 'enrol' | 'renew' }
+  | { saw: 'certificate'; serial: string; notAfter: number; by: 'enrol' | 'renew'; attacker?: boolean }
   /** `attacker`: not the device itself, but somebody who plays it (a clone, a thief, another board). */
   | { saw: 'connected'; serial: string; resumed: boolean; attacker?: boolean }
   /** `reasonCode`: of the DISCONNECT, if the broker sent one. */
@@ -19,6 +19,10 @@ export type Observation = { device: string; at: number } /** A certificate was s
   | { saw: 'acknowledged'; topic: string; from: number; to: number }
   /** A QoS 1 or 2 message was sent more than once: its acknowledgement did not come in time. */
   | { saw: 'sent-again'; topic: string; n: number }
+  /** The last number that was given to a message of this stream: with its end, and before. */
+  | { saw: 'sent'; topic: string; last: number }
+  /** A message came although the operator has told that the device is revoked. */
+  | { saw: 'heard-revoked'; topic: string; attacker?: boolean }
   /** It tried what its policy does not grant. */
   | { saw: 'trespass'; doing: 'publish' | 'subscribe'; topic: string; accepted: boolean }
   /** A message on a topic that it may not hear, or that is another's. */

@@ -11,8 +11,8 @@ export interface RevocationRecord {
 export interface StoredMessage {
   device: string
   topic: string
-  /** Of the payload. */
-  n: number
+  /** Of the payload; undefined where it is not a counted message of this run. */
+  n: number | undefined
   receivedAt: number
   /** The platform marks it as possibly the same as an earlier one. */
   duplicate: boolean
@@ -26,6 +26,7 @@ export interface CertificateRecord {
 }
 
 export interface RefusalRecord {
+  /** Empty where the platform has more refusals than it keeps by name. */
   device: string
   code: string
   count: number
@@ -41,8 +42,12 @@ export interface DeviceRecord {
 
 /** What the platform says of the devices of this run: as its operator sees it, over its public interfaces. */
 export interface PlatformView {
+  readonly fleet: string
   devices(): AsyncIterable<DeviceRecord>
   certificates(): AsyncIterable<CertificateRecord>
+  /** In one look: between the pages of a list the world goes on. */
+  certificatesOf(device: string): Promise<CertificateRecord[]>
+  /** By device, and of each in the order in which it was stored. */
   telemetry(): AsyncIterable<StoredMessage>
   refusals(): AsyncIterable<RefusalRecord>
   revocations(): readonly RevocationRecord[]
