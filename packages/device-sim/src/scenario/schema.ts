@@ -1,49 +1,57 @@
 import { ByteSize, Name } from '@muster/contracts'
 import { z } from 'zod'
+import { checkConsistency } from './check-consistency.ts'
 import { DeviceClass } from './device-class.ts'
 import { Phase } from './phase.ts'
 import { Time } from './units.ts'
 
-const percentiles = { p50: Time.optional(), p90: Time.optional(), p99: Time.optional(), max: Time.optional() }
-const Latency = z.strictObject(percentiles)
+const Latency = z
+  .strictObject({ p50: Time.optional(), p90: Time.optional(), p99: Time.optional(), max: Time.optional() })
+  .refine((limits) => Object.keys(limits).length > 0, 'must limit p50, p90, p99 or max')
 
-/** What has to hold for the verdict, beside the invariants, which always have to. */
-const Slos = z.strictObject({
-  /** First request until the certificate is stored, retries and waiting included. */
-  enrol: Latency.optional(),
-  /** TCP connect until CONNACK: a full handshake, and a resumed session. */
-  connect: Latency.optional(),
-  resume: Latency.optional(),
-  /** PUBLISH with QoS 1 or 2 until it is acknowledged. */
-  publish: Latency.optional(),
-  /** Request until the new certificate is stored. */
-  renew: Latency.optional(),
-  /** A command leaves until its answer is there. */
-  command: Latency.optional(),
-  /** The API's answer until the device's connection is closed. */
-  revoke: Latency.optional(),
-  /** After a storm: until so many of those who may are connected again. */
-  recovered: z.strictObject({ share: z.number().min(0).max(1).default(1), within: Time }).optional(),
-})
+const Slos = z
+  .strictObject({
+    enrol: Latency.optional().describe('first request until the certificate is stored, retries and waiting included'),
+    connect: Latency.optional().describe('TCP connect until CONNACK, with a full handshake'),
+    resume: Latency.optional().describe('the same with a resumed session'),
+    publish: Latency.optional().describe('PUBLISH with QoS 1 or 2 until it is acknowledged'),
+    renew: Latency.optional().describe('request until the new certificate is stored'),
+    command: Latency.optional().describe('a command leaves until its answer is there'),
+    revoke: Latency.optional().describe("the API's answer until the device's connection is closed"),
+    recovered: z
+      .strictObject({ share: z.number().min(0).max(1).default(1), within: Time })
+      .optional()
+      .describe('after a storm: until so many of those who may are connected again'),
+  })
+  .describe('What has to hold for the verdict, beside the invariants, which always have to.')
 export type Slos = z.output<typeof Slos>
+
+const Small = z
+  .strictObject({
+    devices: z.int().positive().default(40).describe('in all'),
+    time: z.number().positive().max(1).default(0.1).describe('what times are multiplied by'),
+  })
+  .describe('How it is played with --small.')
+
+const ClassName = Name.max(30)
 
 /** A whole run, as written by people: see docs/simulator.md. */
 export const Scenario = z
   .strictObject({
     name: Name,
-    title: z.string().max(100),
-    description: z.string().max(2_000).default(''),
-    /** The same seed: the same devices, readings and faults. */
-    seed: z.int().default(1),
-    devices: z.record(Name, DeviceClass).refine((classes) => Object.keys(classes).length > 0, 'at least one class'),
-    phases: z.array(Phase).min(1).max(100),
+    title: z.string().min(1).max(100),
+    description: z.string().max(2_000).default('').describe('what it shows, and for whom'),
+    seed: z.int().default(1).describe('the same seed: the same devices, readings and faults'),
+    devices: z
+      .record(ClassName, DeviceClass)
+      .refine((classes) => Object.keys(classes).length > 0, 'must have at least one class')
+      .describe('Classes of devices, by name.'),
+    phases: z.array(Phase).min(1).max(100).describe('One after another; the first is a boot.'),
     slos: Slos.prefault({}),
-    /** How it is played with `--small`: so many devices in all, and times multiplied by so much. */
-    small: z
-      .strictObject({ devices: z.int().positive(), time: z.number().positive().max(1) })
-      .prefault({ devices: 40, time: 0.1 }),
-    /** Most that a device may cost the simulator; a run beyond it is not trusted. */
-    memoryPerDevice: ByteSize.optional(),
+    small: Small.prefault({}),
+    memoryPerDevice: ByteSize.optional().describe(
+      'most that a device may cost the simulator; a run beyond it is not trusted',
+    ),
   })
-  .meta({ id: 'Scenario' })
+  .superRefine(checkConsistency)
 export type Scenario = z.output<typeof Scenario>

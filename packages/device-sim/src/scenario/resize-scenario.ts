@@ -1,0 +1,67 @@
+import { apportion } from '../plan/apportion.ts'
+import type { Phase } from './phase.ts'
+import type { Scenario } from './schema.ts'
+import { writeTime } from './units.ts'
+
+export interface Size {
+  /** As the scenario says itself. */
+  small?: boolean
+  /** In all; each class in proportion, and at least one of it. */
+  devices?: number
+  /** What times of phases, telemetry and faults are multiplied by. Latencies and limits stay. */
+  time?: number
+}
+
+type Written = Record<string | number, unknown>
+
+/** The same scenario, smaller or larger, as it would be written. @returns undefined where nothing changes */
+export function resizeScenario(
+  scenario: Scenario,
+  written: unknown,
+  size: Size,
+): { written: unknown } | { problem: string } | undefined {
+  const total = Object.values(scenario.devices).reduce((sum, { count }) => sum + count, 0)
+  const devices = size.devices ?? (size.small ? Math.min(scenario.small.devices, total) : total)
+  const time = size.time ?? (size.small ? scenario.small.time : 1)
+  if (devices === total && time === 1) return undefined
+  const classes = Object.values(scenario.devices)
+  if (devices < classes.length) return { problem: `has ${classes.length} classes, so ${devices} devices are too few` }
+  const counts = apportion(
+    classes.map(({ count }) => count),
+    devices,
+    1,
+  )
+  // Through JSON: what an alias repeats becomes a copy of its own.
+  const copy = JSON.parse(JSON.stringify(written)) as Written
+  const set = (path: (string | number)[], value: unknown) => {
+    const parent = path.slice(0, -1).reduce<Written>((node, key) => node[key] as Written, copy)
+    parent[path.at(-1) ?? ''] = value
+  }
+  for (const [index, name] of Object.keys(scenario.devices).entries()) set(['devices', name, 'count'], counts[index])
+  for (const [path, ms] of listTimes(scenario))
+    if (ms > 0 && time !== 1) set(path, writeTime(Math.max(10, Math.round(ms * time))))
+  for (const [index, phase] of scenario.phases.entries())
+    if (phase.do === 'command') set(['phases', index, 'perSecond'], resizeRate(phase.perSecond, devices / total / time))
+  return { written: copy }
+}
+
+/** Each device hears as many commands as at full size. */
+const resizeRate = (perSecond: number, factor: number) => Math.min(10_000, Number((perSecond * factor).toPrecision(4)))
+
+function* listTimes(scenario: Scenario): Generator<[(string | number)[], number]> {
+  for (const [index, phase] of scenario.phases.entries())
+    for (const field of ['over', 'for', 'offline', 'off'] as const) {
+      const ms = (phase as Phase & Partial<Record<typeof field, number>>)[field]
+      if (ms !== undefined) yield [['phases', index, field], ms]
+    }
+  for (const [name, { telemetry, network, faults }] of Object.entries(scenario.devices)) {
+    const path = ['devices', name]
+    for (const [index, stream] of telemetry.entries()) yield [[...path, 'telemetry', index, 'every'], stream.every]
+    if (network.disconnectEvery !== undefined) yield [[...path, 'network', 'disconnectEvery'], network.disconnectEvery]
+    for (const [index, fault] of faults.entries()) {
+      if ('every' in fault) yield [[...path, 'faults', index, 'every'], fault.every]
+      if ('off' in fault) yield [[...path, 'faults', index, 'off'], fault.off]
+      if (fault.do === 'clone') yield [[...path, 'faults', index, 'after'], fault.after]
+    }
+  }
+}
