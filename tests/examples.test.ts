@@ -78,6 +78,8 @@ async function listArgumentsAndEnvironments(): Promise<string> {
 
 describe.each<[string, () => string[]]>([
   ['linux-board', () => [process.execPath, 'examples/linux-board/src/main.ts']],
+  ['openssl-curl', () => ['sh', 'examples/openssl-curl/muster-device.sh']],
+  ['python', () => ['/usr/bin/python3', 'examples/python/muster_device.py']],
 ])('examples/%s', (name, command) => {
   let device: Awaited<ReturnType<typeof createSpecimen>>
   let serial = ''
