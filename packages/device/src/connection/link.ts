@@ -4,7 +4,7 @@ import { MusterError } from '@muster/contracts'
 import type { DeviceStore } from '../store/device-store.ts'
 import { type Credentials, loadCredentials, loadNextCredentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
-import type { Dial } from '../trust/dial.ts'
+import { type Dial, dialFor, type Open } from '../trust/dial.ts'
 import { openTls } from '../trust/open-tls.ts'
 import { PendingStream } from './pending-stream.ts'
 
@@ -25,7 +25,7 @@ export class Link {
   readonly #host: string
   readonly #port: number
   readonly #clock: DeviceClock
-  readonly #dial: Dial | undefined
+  readonly #dial: Open | undefined
   /** Of the connection that there is, or that is being made. */
   #presented: Credentials | undefined
   #other: Credentials | undefined
@@ -45,7 +45,7 @@ export class Link {
     this.#host = target.hostname.replace(/^\[|\]$/g, '')
     this.#port = Number(target.port || 8_883)
     this.#clock = clock
-    this.#dial = dial
+    this.#dial = dialFor('mqtt', dial)
   }
 
   /** For the next connection; with what the store holds then. */

@@ -3,7 +3,7 @@ import { Bootstrap, MusterError } from '@muster/contracts'
 import { certificateFingerprint, decodePem, encodePem } from '@muster/pki'
 import { readJson } from '../http/read-json.ts'
 import { send } from '../http/send.ts'
-import type { Dial } from '../trust/dial.ts'
+import { type Dial, dialFor } from '../trust/dial.ts'
 
 const maxBytes = 65_536
 const timeoutMs = 10_000
@@ -15,9 +15,10 @@ const timeoutMs = 10_000
 export async function fetchRoot(
   url: URL,
   fingerprint: string,
-  way: { dial: Dial | undefined; signal: AbortSignal | undefined },
+  { dial, signal }: { dial: Dial | undefined; signal: AbortSignal | undefined },
 ): Promise<string> {
-  const answer = await send({ url: new URL('/v1/bootstrap', url), trust: undefined, maxBytes, timeoutMs, ...way })
+  const target = { url: new URL('/v1/bootstrap', url), trust: undefined, dial: dialFor('bootstrap', dial) }
+  const answer = await send({ ...target, maxBytes, timeoutMs, signal })
   const { roots } = readJson(answer, Bootstrap, url)
   const root = decodeRoots(roots).find((der) => certificateFingerprint(der) === fingerprint)
   if (!root || !new X509Certificate(root).ca)

@@ -4,7 +4,7 @@ import { readJson } from '../http/read-json.ts'
 import { send } from '../http/send.ts'
 import { TemporaryFailure } from '../http/temporary-failure.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
-import type { Dial } from '../trust/dial.ts'
+import { type Dial, dialFor } from '../trust/dial.ts'
 
 const maxBytes = 131_072
 const timeoutMs = 30_000
@@ -15,9 +15,10 @@ export async function requestEnrolment(
   url: URL,
   trust: { roots: string; clock: DeviceClock },
   body: EnrolRequest,
-  way: { dial: Dial | undefined; signal: AbortSignal | undefined },
+  { dial, signal }: { dial: Dial | undefined; signal: AbortSignal | undefined },
 ): Promise<Enrolment> {
-  const answer = await send({ url: new URL('/v1/enrol', url), trust, body, maxBytes, timeoutMs, ...way })
+  const target = { url: new URL('/v1/enrol', url), trust, dial: dialFor('enrol', dial) }
+  const answer = await send({ ...target, body, maxBytes, timeoutMs, signal })
   const enrolment = readJson(answer, Answer, url)
   if (!('status' in enrolment)) {
     if (answer.certificate) trust.clock.learn(enrolment.serverTime, answer.certificate)

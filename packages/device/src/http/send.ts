@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { MusterError } from '@muster/contracts'
 import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
-import { connectOver, type Dial } from '../trust/dial.ts'
+import { connectOver, type Open } from '../trust/dial.ts'
 import { openTls } from '../trust/open-tls.ts'
 import { serverDistrust } from '../trust/server-distrust.ts'
 import { TemporaryFailure } from './temporary-failure.ts'
@@ -14,7 +14,7 @@ export interface HttpsRequest {
   url: URL
   /** The only certificates (PEM) that vouch for the server, and by which time. Without it the server is not verified at all. */
   trust: { roots: string; clock: DeviceClock } | undefined
-  dial?: Dial | undefined
+  dial?: Open | undefined
   /** For mutual TLS. */
   credentials?: Credentials | undefined
   /** Sent as JSON by POST. */

@@ -4,7 +4,7 @@ import { readJson } from '../http/read-json.ts'
 import { send } from '../http/send.ts'
 import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from '../trust/device-clock.ts'
-import type { Dial } from '../trust/dial.ts'
+import { type Dial, type DialPurpose, dialFor } from '../trust/dial.ts'
 
 const maxBytes = 131_072
 const timeouts = { minMs: 2_000, maxMs: 30_000 }
@@ -20,25 +20,39 @@ export interface Asking {
 
 /** @throws MusterError with the server's code, TemporaryFailure where asking again makes sense */
 export function requestRenewal(asking: Asking, body: RenewRequest): Promise<Enrolment> {
-  return ask(asking, '/v1/renew', Enrolment, body)
+  return ask(asking, { path: '/v1/renew', purpose: 'renew', schema: Enrolment, body })
 }
 
 /** When to renew; asking with a renewed certificate also tells the server that it has arrived. */
 export async function requestWindow(asking: Asking): Promise<{ start: Date; end: Date }> {
-  const { window } = await ask(asking, '/v1/renewal', RenewalWindow)
+  const { window } = await ask(asking, { path: '/v1/renewal', purpose: 'window', schema: RenewalWindow })
   return { start: new Date(window.start), end: new Date(window.end) }
+}
+
+interface Question<Schema> {
+  path: string
+  purpose: DialPurpose
+  schema: Schema
+  body?: RenewRequest
 }
 
 async function ask<Schema extends z.ZodType<{ serverTime: string }>>(
   { url, credentials, clock, dial, signal }: Asking,
-  path: string,
-  schema: Schema,
-  body?: RenewRequest,
+  { path, purpose, schema, body }: Question<Schema>,
 ): Promise<z.output<Schema>> {
   const target = new URL(path, url)
   const trust = { roots: credentials.roots, clock }
   const timeoutMs = chooseTimeout(credentials, clock)
-  const answer = await send({ url: target, trust, dial, credentials, body, maxBytes, timeoutMs, signal })
+  const answer = await send({
+    url: target,
+    trust,
+    dial: dialFor(purpose, dial),
+    credentials,
+    body,
+    maxBytes,
+    timeoutMs,
+    signal,
+  })
   const content = readJson(answer, schema, target)
   if (answer.certificate) clock.learn(content.serverTime, answer.certificate)
   return content

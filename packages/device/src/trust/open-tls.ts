@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import type { Credentials } from '../store/load-credentials.ts'
 import type { DeviceClock } from './device-clock.ts'
-import { connectOver, type Dial } from './dial.ts'
+import { connectOver, type Open } from './dial.ts'
 import { requireTrustedServer } from './require-trusted-server.ts'
 
 export interface TlsTarget {
@@ -12,7 +12,7 @@ export interface TlsTarget {
   /** PEM; nobody else vouches for the server. */
   roots: string
   clock: DeviceClock
-  dial?: Dial | undefined
+  dial?: Open | undefined
   /** The device's own, where it has to show who it is. */
   credentials?: Pick<Credentials, 'key' | 'certificate'> | undefined
   session?: Buffer | undefined
