@@ -5,8 +5,8 @@ import type { LatencyName, Observation } from '../observations.ts'
 export interface Assignment {
   /** Names the run: distinguishes its devices, topics and records from those of other runs. */
   run: string
-  /** The scenario as it is written, at the size it is played. */
-  scenario: unknown
+  /** The scenario as it is written (YAML), at the size it is played. */
+  scenario: string
   from: number
   to: number
   /** First part of the names of the devices. */
@@ -31,7 +31,7 @@ export type Order =
 
 /** From a worker to the coordinator. */
 export type Report =
-  | { report: 'ready'; pid: number; host: string }
+  | { report: 'ready'; pid: number; host: string; /** Before there is any device. */ rssBytes: number }
   | { report: 'phase-done'; index: number }
   | ({ report: 'tick' } & Tick)
   | { report: 'observed'; observations: Observation[] }
@@ -64,5 +64,7 @@ export interface Tick {
   latencies: Partial<Record<LatencyName, LatencyBuckets>>
   /** Totals by `<doing>:<code>`. */
   reasons: Record<string, number>
+  /** The part of each that a fault of the scenario, or what the operator did, explains. */
+  expected: Record<string, number>
   usage: { cpuMs: number; rssBytes: number; heapBytes: number }
 }

@@ -1,0 +1,1 @@
+export const devicePath = (device: string) => `/v1/devices/${encodeURIComponent(device)}`

@@ -1,0 +1,55 @@
+import { cleanUp } from '../operator/clean-up.ts'
+import { type Claims, createClaims } from '../operator/create-claims.ts'
+import type { OperatorApi } from '../operator/operator-api.ts'
+import { watchRevocations } from '../operator/revoke.ts'
+import { openCommander } from '../operator/send-commands.ts'
+import { openService } from '../operator/service.ts'
+import type { Scenario } from '../scenario/schema.ts'
+import type { Platform } from './context.ts'
+import { describeOutage, watchPlatform } from './watch-platform.ts'
+
+interface PlatformOptions {
+  operator: OperatorApi
+  fleet: string
+  scenario: Scenario
+  prefix: string
+  devices: number
+  /** What the run has made stays. */
+  keep: boolean
+  signal: AbortSignal
+  onNotice(line: string): void
+}
+
+export interface OpenPlatform extends Platform, AsyncDisposable {
+  claims: Claims
+  /** A line for each time that it did not answer. */
+  outages(): string[]
+}
+
+const cleanUpMs = 600_000
+
+/** Makes what a run needs on the platform. Disposing of it takes all of that back, and what its devices have made. */
+export async function openPlatform(options: PlatformOptions): Promise<OpenPlatform> {
+  const { operator, fleet, prefix, scenario, devices, keep, signal, onNotice } = options
+  await using opened = new AsyncDisposableStack()
+  const claimIds: string[] = []
+  const watch = watchPlatform(operator, (outage) => onNotice(describeOutage(outage)))
+  if (!keep)
+    opened.defer(async () => {
+      if (watch.outages.at(-1)?.to === undefined && watch.outages.length > 0)
+        return onNotice(`devices ${prefix}-… stay: the platform does not answer`)
+      const leavings = { operator, fleet, prefix, claims: claimIds, signal: AbortSignal.timeout(cleanUpMs) }
+      await cleanUp(leavings).catch((error: unknown) => onNotice(`devices ${prefix}-… stay: ${error}`))
+    })
+  opened.use(watch)
+  const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
+  const commander = await openCommander(service, prefix)
+  const revocations = opened.use(watchRevocations(operator, fleet, signal))
+  const claims = await createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated: (id) => claimIds.push(id) })
+  const closing = opened.move()
+  return {
+    ...{ operator, fleet, revocations, commander, claims, service },
+    outages: () => watch.outages.map(describeOutage),
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
+}

@@ -1,0 +1,113 @@
+import { randomInt } from 'node:crypto'
+import type { OperatorApi } from '../operator/operator-api.ts'
+import { countDevices } from '../plan/fleet-layout.ts'
+import type { RunReport } from '../report/run-report.ts'
+import type { ParsedScenario } from '../scenario/parse-scenario.ts'
+import { assignDevices } from './assign-devices.ts'
+import { composeReport } from './compose-report.ts'
+import type { RunContext } from './context.ts'
+import { type Crew, gatherCrew } from './crew.ts'
+import { followDevices } from './follow-devices.ts'
+import type { LiveState } from './live.ts'
+import { describeNow } from './live-state.ts'
+import { openPlatform } from './open-platform.ts'
+import { playPhase } from './play-phase.ts'
+import { createTally } from './tally.ts'
+import type { WorkerLink } from './worker-link.ts'
+
+export interface RunOptions extends ParsedScenario {
+  operator: OperatorApi
+  fleet: string
+  workers: readonly WorkerLink[]
+  /** Ends the run in order: the report is about what has been. */
+  signal: AbortSignal
+  /** The devices and claims of the run stay on the platform. */
+  keep?: boolean
+  onLive?: (state: LiveState) => void
+  /** Something that people should know at once. */
+  onNotice?: (line: string) => void
+}
+
+const readyMs = 60_000
+const finishMs = 60_000
+const receiptsMs = 15_000
+
+/** Plays a scenario. What goes wrong in it is in the report; it rejects only where it could not begin. */
+export async function runScenario(options: RunOptions): Promise<RunReport> {
+  const { scenario, yaml, operator, fleet, signal, keep = false, onNotice = () => undefined } = options
+  const startedAt = Date.now()
+  const run = nameRun()
+  const prefix = `sim-${run}`
+  const devices = countDevices(scenario)
+  const tally = createTally()
+  const following = followDevices(tally)
+  const crew = gatherCrew(options.workers, {
+    onTick: (worker, tick) => tally.add(worker, tick),
+    onObserved(observations) {
+      for (const observation of observations) following.observe(observation)
+    },
+  })
+  const ready = await crew.ready(AbortSignal.any([signal, AbortSignal.timeout(readyMs)]))
+  await using platform = await openPlatform({ operator, fleet, scenario, prefix, devices, keep, signal, onNotice })
+  const shares = assignDevices(crew, devices, ({ from, to }) => ({
+    ...{ run, prefix, fleet, from, to, scenario: yaml },
+    url: operator.url,
+    claims: platform.claims.of(from, to),
+  }))
+
+  const phases: RunReport['phases'] = []
+  using _ = everySecond(() => {
+    tally.endSecond(Date.now())
+    const phase = { index: Math.max(0, phases.length - 1), startedAt: phases.at(-1)?.startedAt ?? startedAt }
+    options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: [] }))
+  })
+  const problems = await playPhases({ scenario, prefix, crew, tally, following, platform }, phases, signal)
+  const leftovers = await finish(crew, problems)
+  await platform.revocations.settle(receiptsMs)
+  problems.push(...platform.outages())
+  crew.stop()
+  return composeReport({
+    ...{ run, scenario, yaml, devices, startedAt, phases, problems, tally, following },
+    url: operator.url,
+    invariants: [],
+    workers: ready.map((worker, index) => ({ ...worker, name: crew.names[index] ?? '', devices: shares[index] ?? 0 })),
+  })
+}
+
+/** @returns what went wrong; once something has, no further phase is begun */
+async function playPhases(run: RunContext, records: RunReport['phases'], signal: AbortSignal): Promise<string[]> {
+  for (const [index, { do: name }] of run.scenario.phases.entries()) {
+    const record: RunReport['phases'][number] = { name, startedAt: Date.now(), endedAt: Date.now() }
+    records.push(record)
+    try {
+      await playPhase(run, record, index, signal)
+    } catch {
+      // Why is in the record.
+      return signal.aborted ? ['interrupted'] : []
+    }
+  }
+  return []
+}
+
+/** Every device says how it is, and all connections are closed. @returns what is still there */
+async function finish(crew: Crew, problems: string[]): Promise<string[]> {
+  crew.broadcast({ order: 'finish' })
+  try {
+    const finished = await crew.finished(AbortSignal.timeout(finishMs))
+    return finished.flatMap(({ leftovers }) => leftovers)
+  } catch (error) {
+    problems.push(crew.failure.aborted ? String(crew.failure.reason.message) : `not every worker has finished: ${error}`)
+    return []
+  }
+}
+
+/** Two runs on one platform do not meet. */
+function nameRun(): string {
+  const letters = 'abcdefghijklmnopqrstuvwxyz'
+  return Array.from({ length: 6 }, () => letters[randomInt(letters.length)]).join('')
+}
+
+function everySecond(task: () => void): Disposable {
+  const timer = setInterval(task, 1_000)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
+}
