@@ -18,3 +18,9 @@ export function parseDuration(text: string): number {
   if (parsed.success) return parsed.data
   throw new InvalidArgumentError('A duration like 15m, 72h or 30d is expected.')
 }
+
+export function parseFactor(text: string): number {
+  const factor = Number(text)
+  if (factor > 0 && factor <= 1_000) return factor
+  throw new InvalidArgumentError('A number above 0 is expected, like 0.1.')
+}

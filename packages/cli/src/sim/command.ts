@@ -1,10 +1,34 @@
 import type { Command } from 'commander'
-import { parseCount } from '../options.ts'
+import { parseCount, parseFactor } from '../options.ts'
 import type { Cli } from '../settings.ts'
 
+// Each action loads what it needs, the SDK and MQTT: other commands start faster without.
 export function addSimCommand(program: Command, cli: Cli): void {
-  program
+  const sim = program
     .command('sim')
+    .description('simulated devices: scenarios with a verdict, or a fleet that just lives')
+  addRun(sim, cli)
+  addFleet(sim, cli)
+}
+
+function addRun(sim: Command, cli: Cli): void {
+  sim
+    .command('run <scenario>')
+    .description('play a scenario, and judge the platform by it: a file, or the name of a ready one')
+    .option('--small', 'at the small size that the scenario names')
+    .option('--devices <n>', 'so many devices in all', parseCount)
+    .option('--time <factor>', 'times of phases and telemetry multiplied by it', parseFactor)
+    .option('--workers <n>', 'processes that play the devices (one a core, one for 500 devices)', parseCount)
+    .option('--keep', 'leave its devices and claims on the platform')
+    .action(async (name: string, _, command: Command) => {
+      const { playScenario } = await import('./play.ts')
+      await playScenario(cli, command.optsWithGlobals(), name)
+    })
+}
+
+function addFleet(sim: Command, cli: Cli): void {
+  sim
+    .command('fleet')
     .description('a fleet of simulated devices, until Ctrl-C')
     .option('--devices <n>', 'how many', parseCount, 10)
     .option('--prefix <name>', 'names are <prefix>-0001 …', 'sim')
@@ -19,8 +43,7 @@ export function addSimCommand(program: Command, cli: Cli): void {
     .option('--new-keys', 'with --renew: with a new key each time')
     .option('--claim-file <file>', 'a claim with enough uses; without, one is made as the operator')
     .action(async (_, command: Command) => {
-      // The SDK and MQTT: other commands start faster without.
-      const { simulate } = await import('./run.ts')
+      const { simulate } = await import('./fleet.ts')
       await simulate(cli, command.optsWithGlobals())
     })
 }

@@ -17,11 +17,18 @@ interface Leavings {
 /** Takes back what the run has made: claims are withdrawn, devices retired, so that their names are free. @returns how many devices */
 export async function cleanUp({ operator, fleet, prefix, claims, signal }: Leavings): Promise<number> {
   const whenFree = createLimit(concurrent)
-  const all = (tasks: (() => Promise<unknown>)[]) => Promise.all(tasks.map((task) => whenFree(() => unlessRefused(task))))
+  const all = (tasks: (() => Promise<unknown>)[]) =>
+    Promise.all(tasks.map((task) => whenFree(() => unlessRefused(task))))
   await all(claims.map((id) => () => patiently(signal, () => operator.remove(`/v1/claims/${id}`, { fleet }))))
   const devices = await patiently(signal, () => operator.list('/v1/devices', Device, { fleet, prefix: `${prefix}-` }))
   const ours = devices.filter(({ state }) => state !== 'retired')
-  await all(ours.map(({ id }) => () => changeDevice(operator, fleet, id, 'retire', signal)))
+  await all(
+    ours.map(
+      ({ id }) =>
+        () =>
+          changeDevice(operator, fleet, id, 'retire', signal),
+    ),
+  )
   return ours.length
 }
 

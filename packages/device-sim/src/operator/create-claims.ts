@@ -33,7 +33,11 @@ export async function createClaims(options: ClaimOptions): Promise<Claims> {
   const byDevice = new Map<string, string>()
   const create = async (request: Record<string, unknown>) => {
     signal.throwIfAborted()
-    const { id, claim } = await operator.post('/v1/claims', { fleet, label: `muster sim ${prefix}`, ...request }, CreatedClaim)
+    const { id, claim } = await operator.post(
+      '/v1/claims',
+      { fleet, label: `muster sim ${prefix}`, ...request },
+      CreatedClaim,
+    )
     options.onCreated(id)
     return claim
   }

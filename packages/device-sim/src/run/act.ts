@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createLimit } from '../limit.ts'
 import { changeDevice } from '../operator/change-device.ts'
 import { isRefusal } from '../operator/patiently.ts'
-import { createLimit } from '../limit.ts'
 import type { PlannedTurn } from '../plan/device-plan.ts'
 import { planDevice } from '../plan/plan-device.ts'
 import { planTurns } from '../plan/plan-turns.ts'

@@ -1,6 +1,6 @@
-import type { Commander } from '../operator/send-commands.ts'
 import type { OperatorApi } from '../operator/operator-api.ts'
 import type { Revocations } from '../operator/revoke.ts'
+import type { Commander } from '../operator/send-commands.ts'
 import type { Service } from '../operator/service.ts'
 import type { Scenario } from '../scenario/schema.ts'
 import type { Crew } from './crew.ts'

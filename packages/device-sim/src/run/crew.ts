@@ -59,16 +59,27 @@ export function gatherCrew(links: readonly WorkerLink[], hearing: Hearing) {
     broadcast,
     names: members.map(({ link }) => link.name),
     send: (index: number, order: Order) => members[index]?.link.send(order),
-    ready: (signal: AbortSignal) => all(members.map(({ ready }) => ready.promise), signal),
+    ready: (signal: AbortSignal) =>
+      all(
+        members.map(({ ready }) => ready.promise),
+        signal,
+      ),
 
     /** Resolves when every worker is through with the phase. */
     phaseDone: (index: number, signal: AbortSignal) =>
-      all(members.map(({ phases }) => phaseOf(phases, index).promise), signal),
+      all(
+        members.map(({ phases }) => phaseOf(phases, index).promise),
+        signal,
+      ),
 
     /** Those that are not through with it yet. */
     lagging: (index: number) => members.filter(({ through }) => !through.has(index)).map(({ link }) => link.name),
 
-    finished: (signal: AbortSignal) => all(members.map(({ finished }) => finished.promise), signal),
+    finished: (signal: AbortSignal) =>
+      all(
+        members.map(({ finished }) => finished.promise),
+        signal,
+      ),
 
     stop(): void {
       for (const member of members) member.isStopping = true
@@ -78,21 +89,14 @@ export function gatherCrew(links: readonly WorkerLink[], hearing: Hearing) {
 }
 
 function hear(member: Member, report: Report, hearing: Hearing, fail: (what: string) => void): void {
-  switch (report.report) {
-    case 'ready':
-      return member.ready.resolve(report)
-    case 'phase-done':
-      member.through.add(report.index)
-      return phaseOf(member.phases, report.index).resolve()
-    case 'tick':
-      return hearing.onTick(member.link.name, report)
-    case 'observed':
-      return hearing.onObserved(report.observations)
-    case 'finished':
-      return member.finished.resolve(report)
-    case 'failed':
-      return fail(`has failed: ${report.error}`)
-  }
+  if (report.report === 'ready') member.ready.resolve(report)
+  if (report.report === 'tick') hearing.onTick(member.link.name, report)
+  if (report.report === 'observed') hearing.onObserved(report.observations)
+  if (report.report === 'finished') member.finished.resolve(report)
+  if (report.report === 'failed') fail(`has failed: ${report.error}`)
+  if (report.report !== 'phase-done') return
+  member.through.add(report.index)
+  phaseOf(member.phases, report.index).resolve()
 }
 
 function phaseOf(phases: Member['phases'], index: number): PromiseWithResolvers<void> {

@@ -21,7 +21,9 @@ export function judgeRun(run: Judged): RunReport['verdict'] {
     ...run.slos.filter(({ met }) => !met).map(({ name, wanted, found }) => `${name}: ${found}, wanted ${wanted}`),
     ...run.processes.flatMap(({ name, perDeviceBytes = 0 }) =>
       run.memoryPerDevice !== undefined && perDeviceBytes > run.memoryPerDevice
-        ? [`${name}: ${kib(perDeviceBytes)} a device, wanted ≤ ${kib(run.memoryPerDevice)}: its figures are not to be trusted`]
+        ? [
+            `${name}: ${kib(perDeviceBytes)} a device, wanted ≤ ${kib(run.memoryPerDevice)}: its figures are not to be trusted`,
+          ]
         : [],
     ),
   ]

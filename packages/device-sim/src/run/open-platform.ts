@@ -45,7 +45,15 @@ export async function openPlatform(options: PlatformOptions): Promise<OpenPlatfo
   const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
   const commander = await openCommander(service, prefix)
   const revocations = opened.use(watchRevocations(operator, fleet, signal))
-  const claims = await createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated: (id) => claimIds.push(id) })
+  const claims = await createClaims({
+    operator,
+    scenario,
+    fleet,
+    prefix,
+    devices,
+    signal,
+    onCreated: (id) => claimIds.push(id),
+  })
   const closing = opened.move()
   return {
     ...{ operator, fleet, revocations, commander, claims, service },

@@ -14,7 +14,12 @@ const graceMs = 30_000
 type PhaseRecord = RunReport['phases'][number]
 
 /** Plays one phase, in step on all workers. @throws the reason of `signal`, or of the worker that failed */
-export async function playPhase(run: RunContext, record: PhaseRecord, index: number, signal: AbortSignal): Promise<void> {
+export async function playPhase(
+  run: RunContext,
+  record: PhaseRecord,
+  index: number,
+  signal: AbortSignal,
+): Promise<void> {
   const phase = run.scenario.phases[index]
   if (!phase) throw new RangeError(`there is no phase ${index}`)
   const ending = AbortSignal.any([signal, run.crew.failure])

@@ -62,7 +62,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
     options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: [] }))
   })
   const problems = await playPhases({ scenario, prefix, crew, tally, following, platform }, phases, signal)
-  const leftovers = await finish(crew, problems)
+  await finish(crew, problems)
   await platform.revocations.settle(receiptsMs)
   problems.push(...platform.outages())
   crew.stop()
@@ -96,7 +96,9 @@ async function finish(crew: Crew, problems: string[]): Promise<string[]> {
     const finished = await crew.finished(AbortSignal.timeout(finishMs))
     return finished.flatMap(({ leftovers }) => leftovers)
   } catch (error) {
-    problems.push(crew.failure.aborted ? String(crew.failure.reason.message) : `not every worker has finished: ${error}`)
+    problems.push(
+      crew.failure.aborted ? String(crew.failure.reason.message) : `not every worker has finished: ${error}`,
+    )
     return []
   }
 }

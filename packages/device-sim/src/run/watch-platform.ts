@@ -54,4 +54,6 @@ export function watchPlatform(operator: OperatorApi, onChange: (outage: Outage) 
 }
 
 export const describeOutage = ({ from, to, why }: Outage): string =>
-  to === undefined ? `the platform does not answer: ${why}` : `the platform did not answer for ${Math.ceil((to - from) / 1_000)} s: ${why}`
+  to === undefined
+    ? `the platform does not answer: ${why}`
+    : `the platform did not answer for ${Math.ceil((to - from) / 1_000)} s: ${why}`

@@ -31,7 +31,7 @@ export type Order =
 
 /** From a worker to the coordinator. */
 export type Report =
-  | { report: 'ready'; pid: number; host: string; /** Before there is any device. */ rssBytes: number }
+  | { report: 'ready'; pid: number; host: string /** Before there is any device. */; rssBytes: number }
   | { report: 'phase-done'; index: number }
   | ({ report: 'tick' } & Tick)
   | { report: 'observed'; observations: Observation[] }
