@@ -8,21 +8,45 @@ export function addSimCommand(program: Command, cli: Cli): void {
     .command('sim')
     .description('simulated devices: scenarios with a verdict, or a fleet that just lives')
   addRun(sim, cli)
+  addList(sim, cli)
+  addValidate(sim, cli)
   addFleet(sim, cli)
 }
 
-function addRun(sim: Command, cli: Cli): void {
-  sim
-    .command('run <scenario>')
-    .description('play a scenario, and judge the platform by it: a file, or the name of a ready one')
+const addSize = (command: Command) =>
+  command
     .option('--small', 'at the small size that the scenario names')
-    .option('--devices <n>', 'so many devices in all', parseCount)
-    .option('--time <factor>', 'times of phases and telemetry multiplied by it', parseFactor)
+    .option('--devices <n>', 'so many devices in all, each class in proportion', parseCount)
+    .option('--time <factor>', 'times of phases, telemetry and faults multiplied by it', parseFactor)
+    .option('--seed <n>', 'another fleet, other readings, other faults', parseCount)
+
+function addRun(sim: Command, cli: Cli): void {
+  addSize(sim.command('run <scenario>'))
+    .description('play a scenario, and judge the platform by it: a file, or the name of a ready one')
     .option('--workers <n>', 'processes that play the devices (one a core, one for 500 devices)', parseCount)
     .option('--keep', 'leave its devices and claims on the platform')
     .action(async (name: string, _, command: Command) => {
       const { playScenario } = await import('./play.ts')
       await playScenario(cli, command.optsWithGlobals(), name)
+    })
+}
+
+function addList(sim: Command, cli: Cli): void {
+  sim
+    .command('list')
+    .description('the scenarios that come with the simulator')
+    .action(async (_, command: Command) => {
+      const { listScenarios } = await import('./list.ts')
+      await listScenarios(cli, command.optsWithGlobals())
+    })
+}
+
+function addValidate(sim: Command, cli: Cli): void {
+  addSize(sim.command('validate <scenario>'))
+    .description('what is wrong with a scenario, a file or a ready one; or what would be played')
+    .action(async (name: string, _, command: Command) => {
+      const { validateScenario } = await import('./validate.ts')
+      await validateScenario(cli, command.optsWithGlobals(), name)
     })
 }
 

@@ -1,23 +1,21 @@
-import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { MusterError } from '@muster/contracts'
 import { countDevices, type ParsedScenario, parseScenario } from '@muster/device-sim'
 import { CliError, exitCodes } from '../exit.ts'
+import { readScenarioText } from './read-scenario-text.ts'
 
 export interface SizeOptions {
   small?: true
   devices?: number
   time?: number
+  seed?: number
 }
 
 /** A file, or the name of one of the library. */
 export async function loadScenario(name: string, size: SizeOptions): Promise<ParsedScenario & { devices: number }> {
-  const text = await readFile(name, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new CliError(`${name} cannot be read (${cause.code})`, { exitCode: exitCodes.usage, cause })
-  })
-  const { small = false, devices, time } = size
+  const text = await readScenarioText(name)
   try {
-    const parsed = parseScenario(text, { small, ...(devices && { devices }), ...(time && { time }) })
+    const parsed = parseScenario(text, size)
     return { ...parsed, devices: countDevices(parsed.scenario) }
   } catch (error) {
     if (!(error instanceof MusterError)) throw error

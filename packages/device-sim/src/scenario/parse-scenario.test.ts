@@ -50,13 +50,17 @@ test('devices and time on their own, and before what the scenario says of small'
   })
   const { scenario } = parseScenario(good, { small: true, devices: 3, time: 0.5 })
   expect(scenario.devices).toMatchObject({ meter: { count: 2, telemetry: [{ every: 5_000 }] }, tracker: { count: 1 } })
+  expect(parseScenario(good, { seed: 42 }).scenario).toEqual({ ...parseScenario(good).scenario, seed: 42 })
   expect(() => parseScenario(good, { devices: 1 })).toThrow('1 devices are too few')
 })
 
-test.each([{}, { small: true }, { devices: 7_777, time: 0.3 }])('as it is played it can be read again: %j', (size) => {
-  const { scenario, yaml } = parseScenario(good, size)
-  expect(parseScenario(yaml).scenario).toEqual(scenario)
-})
+test.each([{}, { small: true }, { devices: 7_777, time: 0.3 }, { seed: 42 }])(
+  'as it is played it can be read again: %j',
+  (size) => {
+    const { scenario, yaml } = parseScenario(good, size)
+    expect(parseScenario(yaml).scenario).toEqual(scenario)
+  },
+)
 
 test('a class may build on another, and each is resized for itself', () => {
   const built = good

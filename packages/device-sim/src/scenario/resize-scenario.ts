@@ -10,6 +10,7 @@ export interface Size {
   devices?: number
   /** What times of phases, telemetry and faults are multiplied by. Latencies and limits stay. */
   time?: number
+  seed?: number
 }
 
 type Written = Record<string | number, unknown>
@@ -23,7 +24,8 @@ export function resizeScenario(
   const total = Object.values(scenario.devices).reduce((sum, { count }) => sum + count, 0)
   const devices = size.devices ?? (size.small ? Math.min(scenario.small.devices, total) : total)
   const time = size.time ?? (size.small ? scenario.small.time : 1)
-  if (devices === total && time === 1) return undefined
+  const seed = size.seed ?? scenario.seed
+  if (devices === total && time === 1 && seed === scenario.seed) return undefined
   const classes = Object.values(scenario.devices)
   if (devices < classes.length) return { problem: `has ${classes.length} classes, so ${devices} devices are too few` }
   const counts = apportion(
@@ -37,6 +39,7 @@ export function resizeScenario(
     const parent = path.slice(0, -1).reduce<Written>((node, key) => node[key] as Written, copy)
     parent[path.at(-1) ?? ''] = value
   }
+  set(['seed'], seed)
   for (const [index, name] of Object.keys(scenario.devices).entries()) set(['devices', name, 'count'], counts[index])
   for (const [path, ms] of listTimes(scenario))
     if (ms > 0 && time !== 1) set(path, writeTime(Math.max(10, Math.round(ms * time))))
