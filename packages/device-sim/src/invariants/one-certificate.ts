@@ -1,0 +1,122 @@
+import type { Observation } from '../observations.ts'
+import type { CertificateRecord, PlatformView } from '../run/platform-view.ts'
+import type { Scenario } from '../scenario/schema.ts'
+import type { Invariant } from './invariant.ts'
+import { createJudgement } from './judgement.ts'
+
+type Received = Extract<Observation, { saw: 'certificate' }>
+
+interface Holding {
+  enrolled: Received | undefined
+  /** The last one that it was given. */
+  current: Received | undefined
+  hasRenewed: boolean
+  /** When it first connected with `current`: from then on there is no other. */
+  usedAt: number | undefined
+  stored: string | undefined
+}
+
+/** The one before ends in the same transaction as the first use of the new one; looking takes its time. */
+const overlapMs = 3_000
+/** How many are asked for one by one in each look. */
+const looks = 50
+const isLive = ({ state }: CertificateRecord) => state === 'active' || state === 'pending'
+
+export function createOneCertificate(scenario: Scenario, { now }: { now(): number }): Invariant {
+  const judgement = createJudgement({
+    name: 'one-certificate',
+    statement:
+      'A device has one certificate: the same claim and key get the same one, another key none, and a renewal ends the one before with the first use of the new one.',
+    now,
+    expects: () => 'no device has had a certificate',
+  })
+  const holdings = new Map<string, Holding>()
+  /** Renewed and used, not looked at since. */
+  const fresh = new Set<string>()
+  const reported = new Set<string>()
+  const mayRenew = scenario.phases.some((phase) => phase.do === 'renew' || phase.do === 'rotate')
+
+  function receive(received: Received) {
+    const { device, serial, by } = received
+    if (received.attacker) return judgement.violated(`another key got a certificate (${serial})`, received)
+    const unused = { hasRenewed: false, usedAt: undefined, stored: undefined }
+    const holding = holdings.get(device) ?? { enrolled: undefined, current: undefined, ...unused }
+    holdings.set(device, holding)
+    const { enrolled, current } = holding
+    if (by === 'enrol' && enrolled && enrolled.serial !== serial && enrolled.notAfter > received.at)
+      judgement.violated(`enrolled again it got another certificate (${enrolled.serial}, then ${serial})`, received)
+    if (current?.serial !== serial) holding.usedAt = undefined
+    if (by === 'enrol') holding.enrolled = received
+    else holding.hasRenewed = true
+    holding.current = received
+  }
+
+  function connect({ device, serial, at }: Extract<Observation, { saw: 'connected' }>) {
+    const holding = holdings.get(device)
+    if (!holding) return
+    if (serial === holding.current?.serial) {
+      holding.usedAt ??= at
+      if (holding.hasRenewed) fresh.add(device)
+    } else if (holding.usedAt !== undefined && at > holding.usedAt + overlapMs)
+      judgement.violated(`it was admitted with a certificate that has a successor (${serial})`, { device, at })
+  }
+
+  /** @returns what is wrong with what the platform holds for one device */
+  function findFault(device: string, held: readonly CertificateRecord[]): string | undefined {
+    const holding = holdings.get(device)
+    const live = held.filter(isLive)
+    const count = (state: string) => held.filter((one) => one.state === state).length
+    if (count('active') > 1 || live.length > 2) return `${live.length} certificates are good at once`
+    const serial = holding?.stored ?? holding?.current?.serial
+    if (!holding || serial === undefined) return undefined
+    if (!held.some((one) => one.serial === serial)) return `the platform does not know its certificate (${serial})`
+    if (!mayRenew && !holding.hasRenewed && held.length > 1)
+      return `it was issued ${held.length} certificates, and never renewed`
+    const isUsed = holding.usedAt !== undefined && holding.usedAt + overlapMs < now()
+    if (
+      isUsed &&
+      serial === holding.current?.serial &&
+      live.some((one) => one.serial !== serial && one.state === 'active')
+    )
+      return 'the certificate before is still good, although the new one is in use'
+    return undefined
+  }
+
+  /** Between two pages the world goes on: what looks wrong is looked at again, in one piece. */
+  async function confirm(platform: PlatformView, device: string) {
+    const what = findFault(device, await platform.certificatesOf(device))
+    if (what === undefined || reported.has(device)) return
+    reported.add(device)
+    judgement.violated(what, { device })
+  }
+
+  return {
+    name: 'one-certificate',
+    statement: judgement.verdict().statement,
+    observe(observation) {
+      if (observation.saw === 'certificate') receive(observation)
+      if (observation.saw === 'connected') connect(observation)
+      const holding = holdings.get(observation.device)
+      if (observation.saw === 'end' && holding) holding.stored = observation.serial
+    },
+    async look(platform) {
+      const due = [...fresh].filter((device) => (holdings.get(device)?.usedAt ?? now()) + overlapMs < now())
+      for (const device of due.slice(0, looks)) {
+        fresh.delete(device)
+        await confirm(platform, device)
+      }
+    },
+    async conclude(platform) {
+      const held = new Map<string, CertificateRecord[]>()
+      for await (const one of platform.certificates()) {
+        const others = held.get(one.device)
+        if (others) others.push(one)
+        else held.set(one.device, [one])
+      }
+      judgement.judged(holdings.size)
+      for (const device of new Set([...held.keys(), ...holdings.keys()]))
+        if (findFault(device, held.get(device) ?? []) !== undefined) await confirm(platform, device)
+    },
+    verdict: judgement.verdict,
+  }
+}

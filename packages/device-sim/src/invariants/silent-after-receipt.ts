@@ -1,0 +1,84 @@
+import type { Observation } from '../observations.ts'
+import type { PlatformView } from '../run/platform-view.ts'
+import type { Scenario } from '../scenario/schema.ts'
+import type { Invariant } from './invariant.ts'
+import { createJudgement } from './judgement.ts'
+import type { StoredReader } from './read-stored.ts'
+
+/** A busy simulator hears of what was before the receipt after it; and its clock may be another. */
+const graceMs = 2_000
+/** When a receipt that has not come is missing. */
+const receiptMs = 15_000
+
+export function createSilentAfterReceipt(scenario: Scenario, { now }: { now(): number }): Invariant & StoredReader {
+  const revokes = scenario.phases.some((phase) => phase.do === 'revoke' && phase.share > 0)
+  const judgement = createJudgement({
+    name: 'silent-after-receipt',
+    statement:
+      'After the receipt of its revocation nothing of a device is taken, nothing is delivered to it, and nobody gets in with its certificate.',
+    now,
+    expects: () => (revokes ? 'no device was revoked with a receipt' : undefined),
+  })
+  /** By device, until the platform has been asked: the last connection and the last message that it saw. */
+  const signs = new Map<string, { what: string; at: number }>()
+  const receipts = new Map<string, number>()
+  const reported = new Set<string>()
+
+  const isAfter = (device: string, at: number, grace: number) =>
+    at > (receipts.get(device) ?? Number.POSITIVE_INFINITY) + grace
+
+  function report(device: string, at: number, what: string) {
+    if (reported.has(`${device} ${what}`)) return
+    reported.add(`${device} ${what}`)
+    judgement.violated(what, { device, at })
+  }
+
+  function note({ device, at }: Observation, what: string) {
+    if (isAfter(device, at, graceMs)) report(device, at, what)
+    else signs.set(device, { what, at })
+  }
+
+  function readReceipts(platform: PlatformView) {
+    for (const { device, completeAt } of platform.revocations()) {
+      if (completeAt === undefined || receipts.has(device)) continue
+      receipts.set(device, completeAt)
+      judgement.judged()
+      const sign = signs.get(device)
+      if (sign && isAfter(device, sign.at, graceMs)) report(device, sign.at, sign.what)
+    }
+    for (const [device, { topic, at }] of platform.heard())
+      if (isAfter(device, at, graceMs)) report(device, at, `a message was passed on after the receipt, on ${topic}`)
+  }
+
+  return {
+    name: 'silent-after-receipt',
+    statement: judgement.verdict().statement,
+    observe(observation) {
+      if (observation.saw === 'connected')
+        note(
+          observation,
+          `${observation.attacker ? 'somebody with its certificate' : 'it'} was admitted after the receipt`,
+        )
+      if (observation.saw === 'heard-revoked')
+        note(observation, `a message was delivered to it after the receipt, on ${observation.topic}`)
+    },
+    async look(platform) {
+      readReceipts(platform)
+    },
+    onStored({ device, topic, receivedAt }, platform) {
+      if (receipts.size === 0) readReceipts(platform)
+      // Both times are of the platform.
+      if (isAfter(device, receivedAt, 0))
+        report(device, receivedAt, `a message was taken after the receipt, on ${topic}`)
+    },
+    async conclude(platform) {
+      readReceipts(platform)
+      for (const { device, completeAt, askedAt } of platform.revocations())
+        if (completeAt === undefined && askedAt + receiptMs < now())
+          report(device, askedAt, 'it was revoked, and there is no receipt')
+      for await (const { id, state, connected } of platform.devices())
+        if (state === 'revoked' && connected) report(id, now(), 'it is revoked, and connected')
+    },
+    verdict: judgement.verdict,
+  }
+}
