@@ -48,11 +48,9 @@ export async function openPlatformView(options: ViewOptions): Promise<PlatformVi
     heard: () => heard,
 
     async *devices() {
-      for await (const { id, state, connected } of readPages(operator, '/v1/devices', Device, {
-        fleet,
-        prefix: begins,
-      }))
-        yield { id, state, connected }
+      // The run's own service is named like them.
+      for await (const one of readPages(operator, '/v1/devices', Device, { fleet, prefix: begins }))
+        if (one.profile === 'device') yield { id: one.id, state: one.state, connected: one.connected }
     },
 
     async *certificates() {
