@@ -26,6 +26,9 @@ const needs = [
   },
   { commands: ['cc'], debian: 'gcc', why: 'compiling a foreign MQTT client' },
   { files: ['/usr/include/MQTTClient.h'], debian: 'libpaho-mqtt-dev', why: 'a foreign MQTT client' },
+  { commands: ['make'], debian: 'make', why: 'examples/c' },
+  { files: ['/usr/include/openssl/ssl.h'], debian: 'libssl-dev', why: 'examples/c' },
+  { files: ['/usr/include/cjson/cJSON.h'], debian: 'libcjson-dev', why: 'examples/c' },
 ]
 
 export function requireSystemPackages() {

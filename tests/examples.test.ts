@@ -1,13 +1,15 @@
+import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { createTestCa, poolKey } from '@muster/pki/testing'
 import type { MqttClient } from 'mqtt'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { call } from './harness/http.ts'
 import { openFront } from './harness/https-front.ts'
-import { type RunningProcess, startProcess } from './harness/process.ts'
+import { type RunningProcess, root, startProcess } from './harness/process.ts'
 import { type EnrolledDevice, type Stack, startStack } from './harness/stack.ts'
 import { waitFor } from './harness/wait.ts'
 
@@ -17,6 +19,7 @@ let server: EnrolledDevice
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'muster-examples-'))
+  await promisify(execFile)('make', ['-j2', '-C', join(root, 'examples/c'), `BUILD=${join(folder, 'c-build')}`])
   stack = await startStack()
   backend = await (await stack.enrolDevice('backend', { profile: 'service' })).connect()
   server = await stack.enrolDevice('front', { fleet: 'muster', group: 'provisioners', profile: 'server' })
@@ -80,6 +83,7 @@ describe.each<[string, () => string[]]>([
   ['linux-board', () => [process.execPath, 'examples/linux-board/src/main.ts']],
   ['openssl-curl', () => ['sh', 'examples/openssl-curl/muster-device.sh']],
   ['python', () => ['/usr/bin/python3', 'examples/python/muster_device.py']],
+  ['c', () => [join(folder, 'c-build/muster-device')]],
 ])('examples/%s', (name, command) => {
   let device: Awaited<ReturnType<typeof createSpecimen>>
   let serial = ''
