@@ -21,7 +21,7 @@ interface PlatformOptions {
 }
 
 export interface OpenPlatform extends Platform, AsyncDisposable {
-  claims: Claims
+  createClaims(): Promise<Claims>
   /** A line for each time that it did not answer. */
   outages(): string[]
 }
@@ -45,18 +45,10 @@ export async function openPlatform(options: PlatformOptions): Promise<OpenPlatfo
   const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
   const commander = await openCommander(service, prefix)
   const revocations = opened.use(watchRevocations(operator, fleet, signal))
-  const claims = await createClaims({
-    operator,
-    scenario,
-    fleet,
-    prefix,
-    devices,
-    signal,
-    onCreated: (id) => claimIds.push(id),
-  })
   const closing = opened.move()
   return {
-    ...{ operator, fleet, revocations, commander, claims, service },
+    ...{ operator, fleet, revocations, commander, service },
+    createClaims: () => createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated: (id) => claimIds.push(id) }),
     outages: () => watch.outages.map(describeOutage),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

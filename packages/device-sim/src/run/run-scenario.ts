@@ -10,6 +10,7 @@ import { type Crew, gatherCrew } from './crew.ts'
 import { followDevices } from './follow-devices.ts'
 import type { LiveState } from './live.ts'
 import { describeNow } from './live-state.ts'
+import type { Service } from '../operator/service.ts'
 import { openPlatform } from './open-platform.ts'
 import { playPhase } from './play-phase.ts'
 import { createTally } from './tally.ts'
@@ -18,7 +19,8 @@ import type { WorkerLink } from './worker-link.ts'
 export interface RunOptions extends ParsedScenario {
   operator: OperatorApi
   fleet: string
-  workers: readonly WorkerLink[]
+  /** Whoever plays the devices; they are let go at the end. */
+  recruit(service: Service, run: string): Promise<readonly WorkerLink[]>
   /** Ends the run in order: the report is about what has been. */
   signal: AbortSignal
   /** The devices and claims of the run stay on the platform. */
@@ -41,18 +43,20 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
   const devices = countDevices(scenario)
   const tally = createTally()
   const following = followDevices(tally)
-  const crew = gatherCrew(options.workers, {
+  await using platform = await openPlatform({ operator, fleet, scenario, prefix, devices, keep, signal, onNotice })
+  await using workers = new AsyncDisposableStack()
+  const crew = gatherCrew((await options.recruit(platform.service, run)).map((worker) => workers.use(worker)), {
     onTick: (worker, tick) => tally.add(worker, tick),
     onObserved(observations) {
       for (const observation of observations) following.observe(observation)
     },
   })
   const ready = await crew.ready(AbortSignal.any([signal, AbortSignal.timeout(readyMs)]))
-  await using platform = await openPlatform({ operator, fleet, scenario, prefix, devices, keep, signal, onNotice })
+  const claims = await platform.createClaims()
   const shares = assignDevices(crew, devices, ({ from, to }) => ({
     ...{ run, prefix, fleet, from, to, scenario: yaml },
     url: operator.url,
-    claims: platform.claims.of(from, to),
+    claims: claims.of(from, to),
   }))
 
   const phases: RunReport['phases'] = []

@@ -1,0 +1,96 @@
+import { availableParallelism, hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect, type DeviceStore, enrol, keepRenewed } from '@muster/device'
+import type { MqttClient } from 'mqtt'
+import { startLocalWorker } from '../run/local-worker.ts'
+import type { WorkerLink } from '../run/worker-link.ts'
+import { type Channel, openChannel } from './channel.ts'
+import { type Offer, parseOrder } from './messages.ts'
+import { offersTopic, ordersTopic, reportsTopic } from './topics.ts'
+
+export interface OfferOptions {
+  /** The provisioner. Devices are played against this one, whatever an order says. */
+  url: string
+  claim: string
+  store: DeviceStore
+  /** Its name, where the claim leaves the choice. */
+  name: string
+  signal: AbortSignal
+  onState(line: string): void
+}
+
+const offerEveryMs = 2_000
+const flushMs = 5_000
+
+interface Session {
+  name: string
+  channel: Channel
+  link: WorkerLink
+}
+
+/** A device of the platform that plays devices: takes its orders as commands, and reports as events, until `signal` ends it. */
+export async function offerWorker(options: OfferOptions): Promise<void> {
+  const { url, claim, store, name, signal, onState } = options
+  const { device } = await enrol({ url, claim, store, device: name, signal })
+  const client = await connect({ store, signal, maxReconnectMs: 5_000 })
+  await using _ = keepRenewed({ store, client })
+  const topics = { orders: ordersTopic(device.fleet, device.id, ''), offers: offersTopic(device.fleet, device.id) }
+  const over = new Set<string>()
+  let session: Session | undefined
+
+  const begin = (sessionName: string): Session => {
+    const link = startLocalWorker(device.id)
+    const reports = reportsTopic(device.fleet, device.id, sessionName)
+    const begun: Session = {
+      name: sessionName,
+      link,
+      channel: openChannel({
+        publish: (payload) => publish(client, reports, payload),
+        onMessage: (message) => obey(link, message, url),
+        onBroken: (why) => void end(begun, `coordinator ${why}`),
+      }),
+    }
+    link.listen((report) => begun.channel.send(report))
+    void link.ended.then((what) => end(begun, what))
+    onState(`plays for ${sessionName}`)
+    return begun
+  }
+  const end = async (ended: Session, why: string) => {
+    if (session !== ended) return
+    session = undefined
+    over.add(ended.name)
+    // For a coordinator that has said stop this is nothing new.
+    ended.channel.send({ report: 'failed', error: why })
+    await Promise.race([ended.channel.flush(), sleep(flushMs)])
+    ended.channel[Symbol.dispose]()
+    await ended.link[Symbol.asyncDispose]()
+    onState(`is free again: ${why}`)
+  }
+
+  client.on('message', (topic, payload) => {
+    if (!topic.startsWith(topics.orders)) return
+    const sessionName = topic.slice(topics.orders.length)
+    // Of a session that is over something may still be on its way.
+    if (!session && !over.has(sessionName)) session = begin(sessionName)
+    if (session?.name === sessionName) session.channel.receive(payload)
+  })
+  await client.subscribeAsync(`${topics.orders}#`, { qos: 1 })
+  onState(`${device.id} waits for a coordinator`)
+  const offer: Offer = { version: 1, host: hostname(), cpus: availableParallelism() }
+  while (!signal.aborted) {
+    if (!session) await publish(client, topics.offers, Buffer.from(JSON.stringify(offer)))
+    await sleep(offerEveryMs, undefined, { signal }).catch(() => undefined)
+  }
+  if (session) await end(session, 'the worker was ended')
+  await client.endAsync(!client.connected)
+}
+
+/** @throws where it is no order: the channel breaks, and with it the session */
+function obey(link: WorkerLink, message: unknown, url: string): void {
+  const order = parseOrder(message)
+  if (order.order === 'assign') link.send({ ...order, assignment: { ...order.assignment, url } })
+  else if (order.order !== 'hire') link.send(order)
+}
+
+const publish = async (client: MqttClient, topic: string, payload: Buffer) =>
+  void (await client.publishAsync(topic, payload, { qos: 1 }))
