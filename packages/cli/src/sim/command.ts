@@ -10,6 +10,7 @@ export function addSimCommand(program: Command, cli: Cli): void {
   addRun(sim, cli)
   addList(sim, cli)
   addValidate(sim, cli)
+  addWorker(sim, cli)
   addFleet(sim, cli)
 }
 
@@ -24,10 +25,24 @@ function addRun(sim: Command, cli: Cli): void {
   addSize(sim.command('run <scenario>'))
     .description('play a scenario, and judge the platform by it: a file, or the name of a ready one')
     .option('--workers <n>', 'processes that play the devices (one a core, one for 500 devices)', parseCount)
+    .option('--remote <n>', 'wait for so many `muster sim worker`, and let them play', parseCount)
     .option('--keep', 'leave its devices and claims on the platform')
     .action(async (name: string, _, command: Command) => {
       const { playScenario } = await import('./play.ts')
       await playScenario(cli, command.optsWithGlobals(), name)
+    })
+}
+
+function addWorker(sim: Command, cli: Cli): void {
+  sim
+    .command('worker')
+    .description('play devices for a `muster sim run --remote` on another machine, until Ctrl-C')
+    .requiredOption('--claim-file <file>', 'a claim of the group sim-workers')
+    .option('--name <name>', 'its name in the fleet (worker-<host>-<letters>)')
+    .option('--store <dir>', 'keep its key and certificate there, so that it comes back as the same')
+    .action(async (_, command: Command) => {
+      const { playForOthers } = await import('./worker.ts')
+      await playForOthers(cli, command.optsWithGlobals())
     })
 }
 

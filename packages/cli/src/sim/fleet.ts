@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CreatedClaim } from '@muster/contracts'
 import { type FleetEvent, type FleetOptions, formatSummary, runFleet } from '@muster/device-sim'
-import { CliError } from '../exit.ts'
 import { notify, print } from '../io.ts'
 import { type Cli, findApiUrl, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
 import { untilSignal } from '../signals.ts'
+import { readClaimFile } from './read-claim-file.ts'
 
 export interface SimOptions extends GlobalOptions {
   devices: number
@@ -41,14 +40,7 @@ export async function simulate(cli: Cli, options: SimOptions): Promise<void> {
 }
 
 async function obtainClaim(cli: Cli, options: SimOptions): Promise<string> {
-  if (options.claimFile !== undefined) {
-    return readFile(options.claimFile, 'utf8').then(
-      (text) => text.trim(),
-      (cause) => {
-        throw new CliError(`${options.claimFile} cannot be read (${cause.code})`, { cause })
-      },
-    )
-  }
+  if (options.claimFile !== undefined) return readClaimFile(options.claimFile)
   using api = await openOperatorApi(cli, options)
   const claim = { group: options.group, uses: options.devices, expiresIn: '1h', label: 'muster sim' }
   return (await api.post('/v1/claims', { fleet: findFleet(cli, options), ...claim }, CreatedClaim)).claim

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { type LiveState, type RunReport, runScenario, startLocalWorker } from '@muster/device-sim'
+import { hireWorkers, type LiveState, type RunReport, runScenario, startLocalWorker } from '@muster/device-sim'
 import { CliError } from '../exit.ts'
 import { notify, print } from '../io.ts'
 import { type Cli, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
@@ -11,6 +11,7 @@ export interface PlayOptions extends GlobalOptions {
   devices?: number
   time?: number
   workers?: number
+  remote?: number
   keep?: true
 }
 
@@ -23,14 +24,17 @@ export async function playScenario(cli: Cli, options: PlayOptions, name: string)
   const parsed = await loadScenario(name, options)
   using api = await openOperatorApi(cli, options)
   using stop = untilSignal(() => process.exit(interruptedCode))
-  await using opened = new AsyncDisposableStack()
-  const count = options.workers ?? countWorkers(parsed.devices)
-  const workers = Array.from({ length: count }, (_, index) => opened.use(startLocalWorker(String(index + 1))))
+  const fleet = findFleet(cli, options)
+  const onNotice = (line: string) => notify(cli.io, line)
+  const { remote, workers = countWorkers(parsed.devices) } = options
   const report = await runScenario({
     ...parsed,
-    ...{ operator: api, fleet: findFleet(cli, options), workers, signal: stop.signal, keep: options.keep ?? false },
+    ...{ operator: api, fleet, signal: stop.signal, keep: options.keep ?? false, onNotice },
+    recruit: async (service, session) => {
+      if (remote) return hireWorkers({ operator: api, service, session, count: remote, signal: stop.signal, onNotice })
+      return Array.from({ length: workers }, (_, index) => startLocalWorker(String(index + 1)))
+    },
     onLive: (state) => showLine(cli, state),
-    onNotice: (line) => notify(cli.io, line),
   })
   print(cli.io, options.json ? JSON.stringify(report) : describe(report))
   if (!report.verdict.passed) throw new CliError(`${parsed.scenario.name} has failed`)

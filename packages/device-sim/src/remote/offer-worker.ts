@@ -1,6 +1,6 @@
 import { availableParallelism, hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, type DeviceStore, enrol, keepRenewed } from '@muster/device'
+import { connect, enrol, keepRenewed, memoryStore, openStore } from '@muster/device'
 import type { MqttClient } from 'mqtt'
 import { startLocalWorker } from '../run/local-worker.ts'
 import type { WorkerLink } from '../run/worker-link.ts'
@@ -12,7 +12,8 @@ export interface OfferOptions {
   /** The provisioner. Devices are played against this one, whatever an order says. */
   url: string
   claim: string
-  store: DeviceStore
+  /** Where its key and certificate are kept; undefined: nowhere. */
+  directory: string | undefined
   /** Its name, where the claim leaves the choice. */
   name: string
   signal: AbortSignal
@@ -30,7 +31,8 @@ interface Session {
 
 /** A device of the platform that plays devices: takes its orders as commands, and reports as events, until `signal` ends it. */
 export async function offerWorker(options: OfferOptions): Promise<void> {
-  const { url, claim, store, name, signal, onState } = options
+  const { url, claim, directory, name, signal, onState } = options
+  const store = directory === undefined ? memoryStore() : await openStore(directory)
   const { device } = await enrol({ url, claim, store, device: name, signal })
   const client = await connect({ store, signal, maxReconnectMs: 5_000 })
   await using _ = keepRenewed({ store, client })

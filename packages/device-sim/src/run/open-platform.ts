@@ -1,3 +1,4 @@
+import { createInvariants } from '../invariants/create-invariants.ts'
 import { cleanUp } from '../operator/clean-up.ts'
 import { type Claims, createClaims } from '../operator/create-claims.ts'
 import type { OperatorApi } from '../operator/operator-api.ts'
@@ -6,12 +7,15 @@ import { openCommander } from '../operator/send-commands.ts'
 import { openService } from '../operator/service.ts'
 import type { Scenario } from '../scenario/schema.ts'
 import type { Platform } from './context.ts'
+import { openPlatformView } from './open-platform-view.ts'
+import { type InvariantWatch, watchInvariants } from './watch-invariants.ts'
 import { describeOutage, watchPlatform } from './watch-platform.ts'
 
 interface PlatformOptions {
   operator: OperatorApi
   fleet: string
   scenario: Scenario
+  run: string
   prefix: string
   devices: number
   /** What the run has made stays. */
@@ -22,6 +26,7 @@ interface PlatformOptions {
 
 export interface OpenPlatform extends Platform, AsyncDisposable {
   createClaims(): Promise<Claims>
+  invariants: InvariantWatch
   /** A line for each time that it did not answer. */
   outages(): string[]
 }
@@ -30,7 +35,7 @@ const cleanUpMs = 600_000
 
 /** Makes what a run needs on the platform. Disposing of it takes all of that back, and what its devices have made. */
 export async function openPlatform(options: PlatformOptions): Promise<OpenPlatform> {
-  const { operator, fleet, prefix, scenario, devices, keep, signal, onNotice } = options
+  const { operator, fleet, run, prefix, scenario, devices, keep, signal, onNotice } = options
   await using opened = new AsyncDisposableStack()
   const claimIds: string[] = []
   const watch = watchPlatform(operator, (outage) => onNotice(describeOutage(outage)))
@@ -45,10 +50,20 @@ export async function openPlatform(options: PlatformOptions): Promise<OpenPlatfo
   const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
   const commander = await openCommander(service, prefix)
   const revocations = opened.use(watchRevocations(operator, fleet, signal))
+  const view = opened.use(
+    await openPlatformView({
+      ...{ operator, fleet, prefix, run },
+      // All that the fleet publishes, sent once more: only where somebody may not be heard any more.
+      service: scenario.phases.some((phase) => phase.do === 'revoke') ? service : { listen: async () => undefined },
+      revocations: () => revocations.records,
+    }),
+  )
+  const invariants = opened.use(watchInvariants(createInvariants(scenario), view))
   const closing = opened.move()
   return {
-    ...{ operator, fleet, revocations, commander, service },
-    createClaims: () => createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated: (id) => claimIds.push(id) }),
+    ...{ operator, fleet, revocations, commander, service, invariants },
+    createClaims: () =>
+      createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated: (id) => claimIds.push(id) }),
     outages: () => watch.outages.map(describeOutage),
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { OperatorApi } from '../operator/operator-api.ts'
+import type { Service } from '../operator/service.ts'
 import { countDevices } from '../plan/fleet-layout.ts'
 import type { RunReport } from '../report/run-report.ts'
 import type { ParsedScenario } from '../scenario/parse-scenario.ts'
@@ -10,7 +11,6 @@ import { type Crew, gatherCrew } from './crew.ts'
 import { followDevices } from './follow-devices.ts'
 import type { LiveState } from './live.ts'
 import { describeNow } from './live-state.ts'
-import type { Service } from '../operator/service.ts'
 import { openPlatform } from './open-platform.ts'
 import { playPhase } from './play-phase.ts'
 import { createTally } from './tally.ts'
@@ -43,14 +43,20 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
   const devices = countDevices(scenario)
   const tally = createTally()
   const following = followDevices(tally)
-  await using platform = await openPlatform({ operator, fleet, scenario, prefix, devices, keep, signal, onNotice })
+  await using platform = await openPlatform({ operator, fleet, scenario, run, prefix, devices, keep, signal, onNotice })
   await using workers = new AsyncDisposableStack()
-  const crew = gatherCrew((await options.recruit(platform.service, run)).map((worker) => workers.use(worker)), {
-    onTick: (worker, tick) => tally.add(worker, tick),
-    onObserved(observations) {
-      for (const observation of observations) following.observe(observation)
+  const crew = gatherCrew(
+    (await options.recruit(platform.service, run)).map((worker) => workers.use(worker)),
+    {
+      onTick: (worker, tick) => tally.add(worker, tick),
+      onObserved(observations) {
+        for (const observation of observations) {
+          following.observe(observation)
+          platform.invariants.observe(observation)
+        }
+      },
     },
-  })
+  )
   const ready = await crew.ready(AbortSignal.any([signal, AbortSignal.timeout(readyMs)]))
   const claims = await platform.createClaims()
   const shares = assignDevices(crew, devices, ({ from, to }) => ({
@@ -63,17 +69,19 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
   using _ = everySecond(() => {
     tally.endSecond(Date.now())
     const phase = { index: Math.max(0, phases.length - 1), startedAt: phases.at(-1)?.startedAt ?? startedAt }
-    options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: [] }))
+    options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: platform.invariants.verdicts() }))
   })
   const problems = await playPhases({ scenario, prefix, crew, tally, following, platform }, phases, signal)
-  await finish(crew, problems)
+  const leftovers = await finish(crew, problems)
   await platform.revocations.settle(receiptsMs)
+  // Without all that devices have seen nothing can be concluded.
+  if (leftovers) problems.push(...(await platform.invariants.conclude(leftovers)))
   problems.push(...platform.outages())
   crew.stop()
   return composeReport({
     ...{ run, scenario, yaml, devices, startedAt, phases, problems, tally, following },
     url: operator.url,
-    invariants: [],
+    invariants: platform.invariants.verdicts(),
     workers: ready.map((worker, index) => ({ ...worker, name: crew.names[index] ?? '', devices: shares[index] ?? 0 })),
   })
 }
@@ -93,8 +101,8 @@ async function playPhases(run: RunContext, records: RunReport['phases'], signal:
   return []
 }
 
-/** Every device says how it is, and all connections are closed. @returns what is still there */
-async function finish(crew: Crew, problems: string[]): Promise<string[]> {
+/** Every device says how it is, and all connections are closed. @returns what is still there; undefined where not every worker could say so */
+async function finish(crew: Crew, problems: string[]): Promise<string[] | undefined> {
   crew.broadcast({ order: 'finish' })
   try {
     const finished = await crew.finished(AbortSignal.timeout(finishMs))
@@ -103,7 +111,7 @@ async function finish(crew: Crew, problems: string[]): Promise<string[]> {
     problems.push(
       crew.failure.aborted ? String(crew.failure.reason.message) : `not every worker has finished: ${error}`,
     )
-    return []
+    return undefined
   }
 }
 
