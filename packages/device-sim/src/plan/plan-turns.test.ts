@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseScenario } from '../scenario/parse-scenario.ts'
 import { countDevices, layFleetOut } from './fleet-layout.ts'
@@ -40,6 +41,22 @@ test('a share is exact to one device in all, and in each class', () => {
   expect(countClasses(scenario, revoked)).toEqual([50, 26, 0])
   const few = read({ a: 3, b: 3 }, [boot, { do: 'revoke', share: '1%', over: '1s' }])
   expect(indexes(few, 1)).toHaveLength(1)
+})
+
+test('whatever the classes and the share: exact to one device in all, and to one in each class', () => {
+  const counts = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 6 })
+  fc.assert(
+    fc.property(counts, fc.double({ min: 0.001, max: 1, noNaN: true }), (sizes, share) => {
+      const devices = Object.fromEntries(sizes.map((count, index) => [`c${index}`, count]))
+      const scenario = read(devices, [boot, { do: 'renew', share, over: '1s' }])
+      const chosen = indexes(scenario, 1)
+      const wanted = share * countDevices(scenario)
+      expect(new Set(chosen).size).toBe(chosen.length)
+      expect(Math.abs(chosen.length - wanted)).toBeLessThan(1)
+      for (const [index, count] of countClasses(scenario, chosen).entries())
+        expect(Math.abs(count - (chosen.length * (sizes[index] ?? 0)) / countDevices(scenario))).toBeLessThan(1)
+    }),
+  )
 })
 
 test('who was revoked, or is not yet switched on, takes no part', () => {
