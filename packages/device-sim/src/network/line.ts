@@ -10,8 +10,8 @@ export interface Wiretap {
   sent?(chunk: Buffer): void
   /** Answers whether the device gets it. */
   received?(chunk: Buffer): boolean
-  /** The other side has said all. */
-  ended?(): void
+  /** The other side has said all. An error is what the device hears instead. */
+  ended?(): Error | undefined
 }
 
 export interface LineOptions {
@@ -22,7 +22,7 @@ export interface LineOptions {
 }
 
 /** How long the other side goes on believing in a connection that is gone. */
-const lingerMs = 30_000
+const lingerMs = 5_000
 
 const atOnce: Schedule = (now) => ({ departsAt: now, arrivesAt: now })
 
@@ -98,8 +98,9 @@ export class Line extends Duplex {
     // A side that leaves by itself need not be held any longer.
     if (this.#isDark || this.destroyed) return void this.#socket.destroy()
     this.#hasEnded = true
-    this.#tap.ended?.()
-    this.#down.end()
+    const failure = this.#tap.ended?.()
+    if (failure) this.destroy(failure)
+    else this.#down.end()
   }
 
   #fail(error: Error | null): void {
