@@ -1,9 +1,8 @@
-import type { DeviceClass } from '../scenario/device-class.ts'
 import type { Scenario } from '../scenario/schema.ts'
 
-/** Devices are named `<prefix>-<class>-<number>`. */
-export function findClass(scenario: Scenario, device: string): DeviceClass | undefined {
+/** Devices are named `<prefix>-<class>-<number>`. @returns the name of the class, the longest where several fit */
+export function findClass(scenario: Scenario, device: string): string | undefined {
   const named = device.slice(0, device.lastIndexOf('-'))
-  const name = Object.keys(scenario.devices).find((one) => named.endsWith(`-${one}`))
-  return name === undefined ? undefined : scenario.devices[name]
+  const fitting = Object.keys(scenario.devices).filter((name) => named.endsWith(`-${name}`))
+  return fitting.sort((a, b) => b.length - a.length)[0]
 }

@@ -40,7 +40,8 @@ export function createNoBrickedDevice(scenario: Scenario, { now }: { now(): numb
     if (fault === 'shelf' || fault === 'lose-keys') life.isExcused = true
     if (fault === 'boot-twice') life.hasTwin = true
     // With its key gone, too, it is another device for the platform.
-    if (fault === 'cut-power' && findClass(scenario, device)?.store === 'memory') life.hasLostAll = true
+    if (fault === 'cut-power' && scenario.devices[findClass(scenario, device) ?? '']?.store === 'memory')
+      life.hasLostAll = true
   }
 
   /** `state`: what the platform says of it. */

@@ -1,6 +1,7 @@
 import type { Observation } from '../observations.ts'
 import type { CertificateRecord, PlatformView } from '../run/platform-view.ts'
 import type { Scenario } from '../scenario/schema.ts'
+import { findClass } from './find-class.ts'
 import type { Invariant } from './invariant.ts'
 import { createJudgement } from './judgement.ts'
 
@@ -34,7 +35,9 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
   /** Renewed and used, not looked at since. */
   const fresh = new Set<string>()
   const reported = new Set<string>()
-  const mayRenew = scenario.phases.some((phase) => phase.do === 'renew' || phase.do === 'rotate')
+  const renewals = scenario.phases.flatMap((phase) => (phase.do === 'renew' || phase.do === 'rotate' ? [phase.of] : []))
+  const mayRenew = (device: string) =>
+    renewals.some((classes) => classes === undefined || classes.includes(findClass(scenario, device) ?? ''))
 
   function receive(received: Received) {
     const { device, serial, by } = received
@@ -70,7 +73,7 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
     const serial = holding?.stored ?? holding?.current?.serial
     if (!holding || serial === undefined) return undefined
     if (!held.some((one) => one.serial === serial)) return `the platform does not know its certificate (${serial})`
-    if (!mayRenew && !holding.hasRenewed && held.length > 1)
+    if (!mayRenew(device) && !holding.hasRenewed && held.length > 1)
       return `it was issued ${held.length} certificates, and never renewed`
     const isUsed = holding.usedAt !== undefined && holding.usedAt + overlapMs < now()
     if (

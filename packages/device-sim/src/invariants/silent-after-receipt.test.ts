@@ -28,14 +28,6 @@ judge('silent-after-receipt', [
     'seen while it runs',
     { told: [...gone, connected('s1', { after: 3_000 })], phases: revokes, looks: true, answers: out },
   ],
-  [
-    'out, and held to be connected',
-    {
-      told: [...gone.slice(0, -1), end('off')],
-      phases: revokes,
-      answers: { ...out, devices: [{ state: 'revoked', connected: true }] },
-    },
-  ],
   ['no receipt', { told: gone, phases: revokes, answers: { ...out, revocations: [{}, { completeAt: undefined }] } }],
   ['silent', { told: gone, phases: revokes, answers: out }, 'holds'],
   [

@@ -76,8 +76,6 @@ export function createSilentAfterReceipt(scenario: Scenario, { now }: { now(): n
       for (const { device, completeAt, askedAt } of platform.revocations())
         if (completeAt === undefined && askedAt + receiptMs < now())
           report(device, askedAt, 'it was revoked, and there is no receipt')
-      for await (const { id, state, connected } of platform.devices())
-        if (state === 'revoked' && connected) report(id, now(), 'it is revoked, and connected')
     },
     verdict: judgement.verdict,
   }
