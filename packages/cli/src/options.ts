@@ -24,3 +24,11 @@ export function parseFactor(text: string): number {
   if (factor > 0 && factor <= 1_000) return factor
   throw new InvalidArgumentError('A number above 0 is expected, like 0.1.')
 }
+
+/** `10%` or `0.1`. */
+export function parseShare(text: string): number {
+  const [, percent, number] = /^(?:(\d+(?:\.\d+)?)%|(\d*\.?\d+))$/.exec(text) ?? []
+  const share = percent === undefined ? Number(number) : Number(percent) / 100
+  if (share >= 0 && share <= 100) return share
+  throw new InvalidArgumentError('A share like 10% or 0.1 is expected.')
+}

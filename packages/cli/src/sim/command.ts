@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { parseCount, parseFactor } from '../options.ts'
+import { parseCount, parseFactor, parseShare } from '../options.ts'
 import type { Cli } from '../settings.ts'
 
 // Each action loads what it needs, the SDK and MQTT: other commands start faster without.
@@ -11,6 +11,7 @@ export function addSimCommand(program: Command, cli: Cli): void {
   addList(sim, cli)
   addValidate(sim, cli)
   addWorker(sim, cli)
+  addCompare(sim, cli)
   addFleet(sim, cli)
 }
 
@@ -63,6 +64,18 @@ function addValidate(sim: Command, cli: Cli): void {
     .action(async (name: string, _, command: Command) => {
       const { validateScenario } = await import('./validate.ts')
       await validateScenario(cli, command.optsWithGlobals(), name)
+    })
+}
+
+function addCompare(sim: Command, cli: Cli): void {
+  sim
+    .command('compare <a> <b>')
+    .description('the reports of two runs (report.json) side by side')
+    .option('--html <file>', 'write a page with both in one chart')
+    .option('--fail-on <share>', 'fail where a percentile of b is worse by more, or its verdict', parseShare)
+    .action(async (a: string, b: string, _, command: Command) => {
+      const { compareRuns } = await import('./compare.ts')
+      await compareRuns(cli, command.optsWithGlobals(), [a, b])
     })
 }
 

@@ -43,7 +43,10 @@ export function embedJson(id: string, value: unknown): Html {
 
 /** Times are good to within 2 %: their sixteenth digit would only make the file longer. */
 export function serialise(value: unknown, indent?: number): string {
-  const round = (_: string, one: unknown) =>
-    typeof one === 'number' && !Number.isInteger(one) ? Number(one.toPrecision(5)) : one
-  return JSON.stringify(value, round, indent)
+  const round = (one: number) => (Math.abs(one) < 10_000 ? Number(one.toPrecision(5)) : Math.round(one))
+  return JSON.stringify(
+    value,
+    (_, one) => (typeof one === 'number' && !Number.isInteger(one) ? round(one) : one),
+    indent,
+  )
 }

@@ -1,5 +1,6 @@
 import { embedJson, html } from './html.ts'
 import { renderPage } from './page.ts'
+import { readoutOf } from './readout.ts'
 import type { RunReport } from './run-report.ts'
 import { renderCourse } from './sections/course.ts'
 import { renderErrors } from './sections/errors.ts'
@@ -31,23 +32,9 @@ export function renderReport(report: RunReport): string {
 <p><a id="download" hidden download="report.json">Download report.json</a></p>`,
       },
     ],
-    data: [embedJson('report', report), embedJson('readout', readoutOf(report))],
+    data: [
+      embedJson('report', report),
+      embedJson('readout', readoutOf([...timelinesOf(report), ...latencyTimelinesOf(report)], report.elapsedMs)),
+    ],
   })
-}
-
-/** What the pointer reads from the timelines, by chart. */
-export function readoutOf(report: RunReport) {
-  const charts = [...timelinesOf(report), ...latencyTimelinesOf(report)]
-  return {
-    spanMs: report.elapsedMs,
-    charts: Object.fromEntries(
-      charts.map(({ id, series, format }) => [
-        id,
-        series.map(({ points }) => ({
-          at: points.map(([at]) => at),
-          says: points.map(([, value]) => (value === undefined ? '–' : format(value))),
-        })),
-      ]),
-    ),
-  }
 }

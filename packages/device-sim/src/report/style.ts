@@ -41,6 +41,8 @@ const summary = `
 .verdict.good .word { color: var(--good); }
 .verdict.bad .word { color: var(--bad); }
 .verdict ul { margin: .4rem 0 0; padding-left: 1.1rem; }
+.verdicts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
+.lines { white-space: pre-line; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1.5rem 2rem; margin: 2.25rem 0 0; }
 .figures dt { color: var(--soft); font-size: .9rem; }
 .figures dd { margin: 0; }
@@ -84,7 +86,8 @@ figure { margin: 0; min-width: 0; }
 .plot, .strip { display: block; }
 .timeline .plot { overflow: visible; }
 .timelines { display: grid; gap: 2rem; margin-top: 1.5rem; }
-.timelines > .strip { margin: 0 0 -1rem 3.75rem; width: calc(100% - 3.75rem); }
+.timelines .strip { margin-left: 3.75rem; width: calc(100% - 3.75rem); overflow: visible; }
+.timelines > .strip, .strips { margin-bottom: -1rem; }
 .timeline { display: grid; grid-template-columns: 3.75rem minmax(0, 1fr); }
 .timeline figcaption { grid-column: 1 / -1; }
 .pair, .histograms { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 2.25rem 2.5rem; }
@@ -130,7 +133,7 @@ const media = `
   .facts div, .invariants > li { grid-template-columns: minmax(0, 1fr); }
   .invariants .line { display: flex; justify-content: space-between; gap: 1rem; }
   .timeline { grid-template-columns: 3.25rem minmax(0, 1fr); }
-  .timelines > .strip { margin-left: 3.25rem; width: calc(100% - 3.25rem); }
+  .timelines .strip { margin-left: 3.25rem; width: calc(100% - 3.25rem); }
   section { margin-top: 2.5rem; }
   .figures { grid-template-columns: 1fr 1fr; gap: 1.25rem 1rem; }
   .figures b { font-size: 1.4rem; }

@@ -57,7 +57,7 @@ export function linesOf(report: RunReport): Lines {
   }
 }
 
-const peakOf = (points: Points) => points.reduce((most, [, value]) => Math.max(most, value ?? 0), 0)
+export const peakOf = (points: Points) => points.reduce((most, [, value]) => Math.max(most, value ?? 0), 0)
 const peak = (points: Points, format: (value: number) => string) => `peak ${format(peakOf(points))}`
 
 type Line = [name: string, points: Points, says: string]
