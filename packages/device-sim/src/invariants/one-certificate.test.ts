@@ -50,5 +50,22 @@ judge('one-certificate', [
     },
     'holds',
   ],
+  [
+    'renewed, and the power went before it could say so',
+    {
+      told: [...happy, connected('s2', { after: 5_000 }), { ...end('working'), serial: 's2' } as Told],
+      ...renews,
+      answers: { certificates: [{ state: 'superseded' }, { serial: 's2' }] },
+    },
+    'holds',
+  ],
+  [
+    'renewed without a word, and the one before stays',
+    {
+      told: [...happy, connected('s2', { after: 5_000 }), { ...end('working'), serial: 's2' } as Told],
+      ...renews,
+      answers: { certificates: [{}, { serial: 's2', state: 'pending' }] },
+    },
+  ],
   ['the same one again', { told: [...working, certificate('s1')] }, 'holds'],
 ])

@@ -8,10 +8,10 @@ import { createJudgement } from './judgement.ts'
 type Received = Extract<Observation, { saw: 'certificate' }>
 
 interface Holding {
-  enrolled: Received | undefined
-  /** The last one that it was given. */
-  current: Received | undefined
-  hasRenewed: boolean
+  enrolled: { serial: string; at: number; notAfter: number } | undefined
+  /** The last one that it was given, and those before. */
+  current: string | undefined
+  former: string[]
   /** When it first connected with `current`: from then on there is no other. */
   usedAt: number | undefined
   stored: string | undefined
@@ -39,29 +39,45 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
   const mayRenew = (device: string) =>
     renewals.some((classes) => classes === undefined || classes.includes(findClass(scenario, device) ?? ''))
 
-  function receive(received: Received) {
-    const { device, serial, by } = received
-    if (received.attacker) return judgement.violated(`another key got a certificate (${serial})`, received)
-    const unused = { hasRenewed: false, usedAt: undefined, stored: undefined }
-    const holding = holdings.get(device) ?? { enrolled: undefined, current: undefined, ...unused }
+  function holdingOf(device: string): Holding {
+    const none = { enrolled: undefined, current: undefined, usedAt: undefined, stored: undefined }
+    const holding = holdings.get(device) ?? { ...none, former: [] }
     holdings.set(device, holding)
-    const { enrolled, current } = holding
-    if (by === 'enrol' && enrolled && enrolled.serial !== serial && enrolled.notAfter > received.at)
-      judgement.violated(`enrolled again it got another certificate (${enrolled.serial}, then ${serial})`, received)
-    if (current?.serial !== serial) holding.usedAt = undefined
-    if (by === 'enrol') holding.enrolled = received
-    else holding.hasRenewed = true
-    holding.current = received
+    return holding
   }
 
-  function connect({ device, serial, at }: Extract<Observation, { saw: 'connected' }>) {
-    const holding = holdings.get(device)
-    if (!holding) return
-    if (serial === holding.current?.serial) {
-      holding.usedAt ??= at
-      if (holding.hasRenewed) fresh.add(device)
-    } else if (holding.usedAt !== undefined && at > holding.usedAt + overlapMs)
-      judgement.violated(`it was admitted with a certificate that has a successor (${serial})`, { device, at })
+  function replace(holding: Holding, serial: string) {
+    if (holding.current === serial) return
+    if (holding.current !== undefined) holding.former.push(holding.current)
+    holding.current = serial
+    holding.usedAt = undefined
+  }
+
+  function receive(received: Received) {
+    const { device, serial, notAfter, by } = received
+    if (received.attacker) return judgement.violated(`another key got a certificate (${serial})`, received)
+    const holding = holdingOf(device)
+    const { enrolled } = holding
+    if (by === 'enrol' && enrolled && enrolled.serial !== serial && enrolled.notAfter > received.at)
+      judgement.violated(`enrolled again it got another certificate (${enrolled.serial}, then ${serial})`, received)
+    if (by === 'enrol') holding.enrolled = { serial, at: received.at, notAfter }
+    replace(holding, serial)
+  }
+
+  function connect({ device, serial, at, attacker }: Extract<Observation, { saw: 'connected' }>) {
+    if (attacker && !holdings.has(device)) return
+    const holding = holdingOf(device)
+    const { usedAt, former } = holding
+    if (former.includes(serial)) {
+      if (usedAt !== undefined && at > usedAt + overlapMs)
+        judgement.violated(`a certificate that has a successor was admitted (${serial})`, { device, at })
+      return
+    }
+    if (attacker) return
+    // The power may go before a device has told that it has another.
+    replace(holding, serial)
+    holding.usedAt ??= at
+    if (former.length > 0) fresh.add(device)
   }
 
   /** @returns what is wrong with what the platform holds for one device */
@@ -70,20 +86,20 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
     const live = held.filter(isLive)
     const count = (state: string) => held.filter((one) => one.state === state).length
     if (count('active') > 1 || live.length > 2) return `${live.length} certificates are good at once`
-    const serial = holding?.stored ?? holding?.current?.serial
+    const serial = holding?.stored ?? holding?.current
     if (!holding || serial === undefined) return undefined
     if (!held.some((one) => one.serial === serial)) return `the platform does not know its certificate (${serial})`
-    if (!mayRenew(device) && !holding.hasRenewed && held.length > 1)
-      return `it was issued ${held.length} certificates, and never renewed`
+    if (!mayRenew(device) && !isDue(holding) && held.length > 1)
+      return `it was issued ${held.length} certificates, and does not renew`
     const isUsed = holding.usedAt !== undefined && holding.usedAt + overlapMs < now()
-    if (
-      isUsed &&
-      serial === holding.current?.serial &&
-      live.some((one) => one.serial !== serial && one.state === 'active')
-    )
+    if (isUsed && serial === holding.current && live.some((one) => one.serial !== serial && one.state === 'active'))
       return 'the certificate before is still good, although the new one is in use'
     return undefined
   }
+
+  /** Where certificates are short-lived devices renew by themselves: in the last third, and somewhat early. */
+  const isDue = ({ enrolled }: Holding) =>
+    enrolled !== undefined && now() > enrolled.at + (enrolled.notAfter - enrolled.at) / 2
 
   /** Between two pages the world goes on: what looks wrong is looked at again, in one piece. */
   async function confirm(platform: PlatformView, device: string) {
