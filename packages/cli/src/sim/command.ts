@@ -27,6 +27,8 @@ function addRun(sim: Command, cli: Cli): void {
     .description('play a scenario, and judge the platform by it: a file, or the name of a ready one')
     .option('--workers <n>', 'processes that play the devices (one a core, one for 500 devices)', parseCount)
     .option('--remote <n>', 'wait for so many `muster sim worker`, and let them play', parseCount)
+    .option('--broker <url>', 'on any MQTT broker, like mqtts://host:8883, with --ca and --certificates')
+    .option('--certificates <dir>', 'with --broker: <client id>.crt and <client id>.key of its devices')
     .option('--report <dir>', 'write report.html and report.json there')
     .option('--keep', 'leave its devices and claims on the platform')
     .action(async (name: string, _, command: Command) => {

@@ -1,5 +1,5 @@
 import { CreatedClaim, compileFilter } from '@muster/contracts'
-import { connect, enrol, memoryStore } from '@muster/device'
+import { connect, enrol, keepRenewed, memoryStore } from '@muster/device'
 import type { MqttClient } from 'mqtt'
 import type { OperatorApi } from './operator-api.ts'
 
@@ -32,6 +32,7 @@ export async function openService({ operator, fleet, name, signal }: ServiceOpti
   client.on('message', (topic, payload) => {
     for (const { matches, onMessage } of listeners) if (matches(topic)) onMessage(topic, payload)
   })
+  const renewing = keepRenewed({ store, client })
   return {
     fleet,
     async listen(filter, onMessage) {
@@ -39,7 +40,10 @@ export async function openService({ operator, fleet, name, signal }: ServiceOpti
       await client.subscribeAsync(filter, { qos: 1 })
     },
     publish: async (topic, payload) => void (await client.publishAsync(topic, payload, { qos: 1 })),
-    [Symbol.asyncDispose]: () => endClient(client),
+    async [Symbol.asyncDispose]() {
+      await renewing[Symbol.asyncDispose]()
+      await endClient(client)
+    },
   }
 }
 

@@ -76,6 +76,8 @@ export const RunReport = z.strictObject({
   /** Where the load was played, and on what. */
   machine: z.strictObject({ cpus: count, model: text, memoryBytes: amount, node: text, os: text }),
   platform: z.strictObject({ url: text, version: text.exactOptional() }),
+  /** What was not played, or not judged, because it needs more than a broker; a line each. */
+  skipped: manyOf(text, 1_000).exactOptional(),
   phases: manyOf(Phase, 1_000),
   /** One each second. */
   timeline: manyOf(TimelinePoint, 1_000_000),

@@ -20,6 +20,7 @@ interface Played {
   tally: Tally
   following: Following
   invariants: InvariantVerdict[]
+  skipped: readonly string[]
   workers: readonly PlayedWorker[]
 }
 
@@ -47,6 +48,7 @@ export function composeReport(played: Played): RunReport {
     elapsedMs: Date.now() - startedAt,
     machine: describeMachine(),
     platform: { url },
+    ...(played.skipped.length > 0 && { skipped: [...played.skipped] }),
     phases,
     timeline: [...tally.timeline],
     totals: tally.counts(),

@@ -1,14 +1,14 @@
 import { createInvariants } from '../invariants/create-invariants.ts'
 import { cleanUp } from '../operator/clean-up.ts'
-import { type Claims, createClaims } from '../operator/create-claims.ts'
+import { createClaims } from '../operator/create-claims.ts'
 import type { OperatorApi } from '../operator/operator-api.ts'
 import { watchRevocations } from '../operator/revoke.ts'
 import { openCommander } from '../operator/send-commands.ts'
 import { openService } from '../operator/service.ts'
 import type { Scenario } from '../scenario/schema.ts'
-import type { Platform } from './context.ts'
 import { openPlatformView } from './open-platform-view.ts'
-import { type InvariantWatch, watchInvariants } from './watch-invariants.ts'
+import type { Stage } from './stage.ts'
+import { watchInvariants } from './watch-invariants.ts'
 import { describeOutage, watchPlatform } from './watch-platform.ts'
 
 interface PlatformOptions {
@@ -19,23 +19,16 @@ interface PlatformOptions {
   prefix: string
   devices: number
   /** What the run has made stays. */
-  keep: boolean
+  keep?: boolean
   signal: AbortSignal
   onNotice(line: string): void
-}
-
-export interface OpenPlatform extends Platform, AsyncDisposable {
-  createClaims(): Promise<Claims>
-  invariants: InvariantWatch
-  /** A line for each time that it did not answer. */
-  outages(): string[]
 }
 
 const cleanUpMs = 600_000
 
 /** Makes what a run needs on the platform. Disposing of it takes all of that back, and what its devices have made. */
-export async function openPlatform(options: PlatformOptions): Promise<OpenPlatform> {
-  const { operator, fleet, run, prefix, scenario, devices, keep, signal, onNotice } = options
+export async function openPlatform(options: PlatformOptions): Promise<Stage> {
+  const { operator, fleet, run, prefix, scenario, devices, keep = false, signal, onNotice } = options
   await using opened = new AsyncDisposableStack()
   const claimIds: string[] = []
   const watch = watchPlatform(operator, (outage) => onNotice(describeOutage(outage)))
@@ -61,10 +54,16 @@ export async function openPlatform(options: PlatformOptions): Promise<OpenPlatfo
   const invariants = opened.use(watchInvariants(createInvariants(scenario), view))
   const closing = opened.move()
   return {
-    ...{ operator, fleet, revocations, commander, service, invariants },
-    createClaims: () =>
-      createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated: (id) => claimIds.push(id) }),
-    outages: () => watch.outages.map(describeOutage),
+    url: operator.url,
+    platform: { operator, fleet, service, commander, revocations },
+    invariants,
+    async equip() {
+      const onCreated = (id: string) => claimIds.push(id)
+      const claims = await createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated })
+      return (from, to) => ({ fleet, url: operator.url, claims: claims.of(from, to) })
+    },
+    problems: () => watch.outages.map(describeOutage),
+    skipped: [],
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }

@@ -1,9 +1,11 @@
 import { randomInt } from 'node:crypto'
 import type { OperatorApi } from '../operator/operator-api.ts'
 import type { Service } from '../operator/service.ts'
+import { openBroker } from '../plain/open-broker.ts'
 import { countDevices } from '../plan/fleet-layout.ts'
 import type { RunReport } from '../report/run-report.ts'
 import type { ParsedScenario } from '../scenario/parse-scenario.ts'
+import type { ReadyBroker } from '../worker/messages.ts'
 import { assignDevices } from './assign-devices.ts'
 import { composeReport } from './compose-report.ts'
 import type { RunContext } from './context.ts'
@@ -17,17 +19,23 @@ import { createTally } from './tally.ts'
 import type { WorkerLink } from './worker-link.ts'
 
 export interface RunOptions extends ParsedScenario {
-  operator: OperatorApi
-  fleet: string
-  /** Whoever plays the devices; they are let go at the end. */
-  recruit(service: Service, run: string): Promise<readonly WorkerLink[]>
+  on: Muster | ReadyBroker
+  /** A line for each thing that was left out before. */
+  skipped?: readonly string[]
+  /** Whoever plays the devices; they are let go at the end. `service`: where there is Muster. */
+  recruit(run: string, service: Service | undefined): Promise<readonly WorkerLink[]>
   /** Ends the run in order: the report is about what has been. */
   signal: AbortSignal
-  /** The devices and claims of the run stay on the platform. */
-  keep?: boolean
   onLive?: (state: LiveState) => void
   /** Something that people should know at once. */
   onNotice?: (line: string) => void
+}
+
+export interface Muster {
+  operator: OperatorApi
+  fleet: string
+  /** The devices and claims of the run stay there. */
+  keep?: boolean
 }
 
 const readyMs = 60_000
@@ -36,52 +44,55 @@ const receiptsMs = 15_000
 
 /** Plays a scenario. What goes wrong in it is in the report; it rejects only where it could not begin. */
 export async function runScenario(options: RunOptions): Promise<RunReport> {
-  const { scenario, yaml, operator, fleet, signal, keep = false, onNotice = () => undefined } = options
+  const { scenario, yaml, on, signal, onNotice = () => undefined } = options
   const startedAt = Date.now()
   const run = nameRun()
   const prefix = `sim-${run}`
   const devices = countDevices(scenario)
   const tally = createTally()
   const following = followDevices(tally)
-  await using platform = await openPlatform({ operator, fleet, scenario, run, prefix, devices, keep, signal, onNotice })
+  const about = { scenario, run, prefix, devices, signal, onNotice }
+  await using stage = 'operator' in on ? await openPlatform({ ...about, ...on }) : await openBroker({ ...about, ...on })
+  const { platform, invariants } = stage
   await using workers = new AsyncDisposableStack()
+  const links = await options.recruit(run, platform?.service)
   const crew = gatherCrew(
-    (await options.recruit(platform.service, run)).map((worker) => workers.use(worker)),
+    links.map((worker) => workers.use(worker)),
     {
       onTick: (worker, tick) => tally.add(worker, tick),
       onObserved(observations) {
         for (const observation of observations) {
           following.observe(observation)
-          platform.invariants.observe(observation)
+          invariants.observe(observation)
         }
       },
     },
   )
   const ready = await crew.ready(AbortSignal.any([signal, AbortSignal.timeout(readyMs)]))
-  const claims = await platform.createClaims()
+  const equipment = await stage.equip()
   const shares = assignDevices(crew, devices, ({ from, to }) => ({
-    ...{ run, prefix, fleet, from, to, scenario: yaml },
-    url: operator.url,
-    claims: claims.of(from, to),
+    ...{ run, prefix, from, to, scenario: yaml },
+    ...equipment(from, to),
   }))
 
   const phases: RunReport['phases'] = []
   using _ = everySecond(() => {
     tally.endSecond(Date.now())
     const phase = { index: Math.max(0, phases.length - 1), startedAt: phases.at(-1)?.startedAt ?? startedAt }
-    options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: platform.invariants.verdicts() }))
+    options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: invariants.verdicts() }))
   })
   const problems = await playPhases({ scenario, prefix, crew, tally, following, platform }, phases, signal)
   const leftovers = await finish(crew, problems)
-  await platform.revocations.settle(receiptsMs)
+  await platform?.revocations.settle(receiptsMs)
   // Without all that devices have seen nothing can be concluded.
-  if (leftovers) problems.push(...(await platform.invariants.conclude(leftovers)))
-  problems.push(...platform.outages())
+  if (leftovers) problems.push(...(await invariants.conclude(leftovers)))
+  problems.push(...stage.problems())
   crew.stop()
   return composeReport({
     ...{ run, scenario, yaml, devices, startedAt, phases, problems, tally, following },
-    url: operator.url,
-    invariants: platform.invariants.verdicts(),
+    url: stage.url,
+    skipped: [...(options.skipped ?? []), ...stage.skipped],
+    invariants: invariants.verdicts(),
     workers: ready.map((worker, index) => ({ ...worker, name: crew.names[index] ?? '', devices: shares[index] ?? 0 })),
   })
 }

@@ -51,7 +51,7 @@ export function createTally() {
     return [
       ...unexpected.filter(({ count }) => count > 0).map((one) => ({ ...one, expected: false })),
       ...[...expected].map(([reason, count]) => ({ reason, count, expected: true })),
-    ].sort((a, b) => b.count - a.count)
+    ].sort((a, b) => b.count - a.count || a.reason.localeCompare(b.reason))
   }
 
   return {

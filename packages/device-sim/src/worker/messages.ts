@@ -16,6 +16,17 @@ export interface Assignment {
   url: string
   /** By class; or by device where each has its own. Secrets: never logged. */
   claims: Record<string, string>
+  /** Where the devices need not enrol, because their certificates are there: any broker behind mutual TLS. */
+  ready?: ReadyBroker
+}
+
+export interface ReadyBroker {
+  /** `mqtts://host:port` */
+  url: string
+  /** PEM: whom devices trust. */
+  ca: string
+  /** Has `<client id>.key` and `<client id>.crt` (with its chain), PEM. */
+  directory: string
 }
 
 /** From the coordinator to a worker. */
