@@ -23,6 +23,7 @@ beforeAll(async () => {
   stack = await startStack()
   backend = await (await stack.enrolDevice('backend', { profile: 'service' })).connect()
   server = await stack.enrolDevice('front', { fleet: 'muster', group: 'provisioners', profile: 'server' })
+  await fillDrawer()
 })
 afterAll(async () => {
   await backend?.endAsync(true)
@@ -79,12 +80,32 @@ async function listArgumentsAndEnvironments(): Promise<string> {
   return (await Promise.all(texts)).join('\n')
 }
 
-describe.each<[string, () => string[]]>([
+const examples: [string, () => string[]][] = [
   ['linux-board', () => [process.execPath, 'examples/linux-board/src/main.ts']],
   ['openssl-curl', () => ['sh', 'examples/openssl-curl/muster-device.sh']],
   ['python', () => ['/usr/bin/python3', 'examples/python/muster_device.py']],
   ['c', () => [join(folder, 'c-build/muster-device')]],
-])('examples/%s', (name, command) => {
+]
+
+/** Devices that enrol before the other tests begin, and come back when their certificates have ended. */
+const drawer: { name: string; device: Awaited<ReturnType<typeof createSpecimen>>; serial: string }[] = []
+async function fillDrawer(): Promise<void> {
+  await stack.api('/v1/fleets/default', { method: 'PATCH', body: { lateRenewalDays: 1 } })
+  await stack.process('provisioner').kill()
+  await stack.start('provisioner', { MUSTER_CERTIFICATE_VALIDITY: '30s' })
+  const putAway = async ([name, command]: (typeof examples)[number]) => {
+    const device = await createSpecimen(`${name}-late`, command())
+    await using running = device.start()
+    const [, serial = ''] = await running.prints(/^enrolled \S+ ([0-9a-f]+)$/m)
+    await running.kill()
+    drawer.push({ name, device, serial })
+  }
+  await Promise.all(examples.map(putAway))
+  await stack.process('provisioner').kill()
+  await stack.start('provisioner', {})
+}
+
+describe.each(examples)('examples/%s', (name, command) => {
   let device: Awaited<ReturnType<typeof createSpecimen>>
   let serial = ''
 
@@ -181,4 +202,17 @@ describe.each<[string, () => string[]]>([
     expect(await running.exited(), running.output()).toBe(refused)
     expect(running.output()).toMatch(/claim-invalid/)
   })
+})
+
+test('out of a drawer each comes back with a certificate that has ended, renews and publishes', async () => {
+  expect(drawer.length).toBe(examples.length)
+  const comeBack = async ({ name, device, serial }: (typeof drawer)[number]) => {
+    const certificate = new X509Certificate(await readFile(join(device.directory, 'certificate.pem')))
+    await waitFor('its end', () => Date.now() > certificate.validToDate.getTime(), { timeoutMs: 40_000 })
+    await using running = device.start()
+    await running.prints(/^published /m)
+    expect(running.output()).toMatch(new RegExp(`^renewed ${name}-late [0-9a-f]+$`, 'm'))
+    expect(await device.serial()).not.toBe(serial)
+  }
+  await Promise.all(drawer.map(comeBack))
 })

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { setInterval } from 'node:timers/promises'
+import { setInterval, setTimeout as sleep } from 'node:timers/promises'
 import type { Enrolment, MusterError } from '@muster/contracts'
 import {
   connect,
@@ -28,6 +28,7 @@ export interface Life {
 }
 
 const sessionSeconds = 7 * 86_400
+const goodbyeMs = 2_000
 const ignore = () => undefined
 
 /** From whatever the directory holds to the end that `signal` asks for. @throws MusterError when the platform wants no more of this device */
@@ -49,18 +50,26 @@ export async function live({ url, claimFile, directory, everyMs, pollMs, signal 
   ended.promise.catch(ignore)
   signal.addEventListener('abort', () => ended.reject(signal.reason))
   endWhenRefused(client, ended.reject)
-  await client.subscribeAsync(`${base}/commands/#`, { qos: 1 })
-  await client.subscribeAsync(`${base}/commands/#`, { qos: 1 })
+  // A certificate that ended in a drawer is let in for its renewal, and for nothing else: so again after that.
+  const subscribe = () => client.subscribeAsync(`${base}/commands/#`, { qos: 1 }).catch(tell('no commands'))
+  await subscribe()
 
   // Step 3: readings, and a certificate that never ends, until somebody says otherwise.
-  const onEvent = (event: RenewalEvent) => tellRenewal(store, event, ended.reject)
+  const onEvent = (event: RenewalEvent) => {
+    if (event.type === 'failed') tellFailure(event, ended.reject)
+    if (event.type === 'admitted') void Promise.all([sayWhoIAm(store, 'renewed'), subscribe()])
+  }
   try {
     await using _renewing = keepRenewed({ store, client, newKey: true, pollMs, onEvent })
     await Promise.race([publishReadings(client, `${base}/telemetry/board`, everyMs, signal), ended.promise])
   } finally {
-    // Where nobody is there to say goodbye to, the connection is cut.
-    await client.endAsync(!client.connected)
+    await leave(client, signal.aborted && client.connected)
   }
+}
+
+/** Does not wait for acknowledgements that may never come. */
+async function leave(client: MqttClient, isPolite: boolean): Promise<void> {
+  await Promise.race([client.endAsync(!isPolite), sleep(goodbyeMs)])
 }
 
 /** The claim is read only where it is needed: it may be gone after the first boot. */
@@ -78,8 +87,8 @@ async function publishReadings(client: MqttClient, topic: string, everyMs: numbe
   const publish = async () => {
     const reading = JSON.stringify(await measure())
     // Resolved when the platform has stored it. One is under way at a time, so nothing piles up while the network is away.
-    await client.publishAsync(topic, reading, { qos: 1 })
-    console.log(`published ${reading}`)
+    const stored = client.publishAsync(topic, reading, { qos: 1 })
+    await stored.then(() => console.log(`published ${reading}`)).catch(tell('a reading is not stored'))
   }
   await publish()
   for await (const _ of setInterval(everyMs, undefined, { signal })) await publish()
@@ -92,7 +101,7 @@ async function obey(client: MqttClient, base: string, topic: string, payload: Bu
   console.log(`command ${command}`)
   const result = await answer(command, payload)
   const answered = client.publishAsync(`${base}/events/commands/${command}`, JSON.stringify(result), { qos: 1 })
-  await answered.catch((error: Error) => console.error(`the answer to ${command} got lost: ${error.message}`))
+  await answered.catch(tell(`the answer to ${command} got lost`))
 }
 
 /** The client comes back by itself, also after a refusal; a device that is revoked need not try. */
@@ -105,11 +114,13 @@ function endWhenRefused(client: MqttClient, end: (refusal: MusterError) => void)
   })
 }
 
-function tellRenewal(store: DeviceStore, event: RenewalEvent, end: (refusal: MusterError) => void): void {
-  if (event.type === 'admitted') void sayWhoIAm(store, 'renewed')
-  if (event.type !== 'failed') return
-  console.error(`renewal, again in ${Math.ceil(event.delayMs / 1_000)} s: ${event.error.message}`)
-  if (isFinal(event.error)) end(event.error)
+function tellFailure({ error, delayMs }: { error: MusterError; delayMs: number }, end: (refusal: MusterError) => void) {
+  console.error(`renewal, again in ${Math.ceil(delayMs / 1_000)} s: ${error.message}`)
+  if (isFinal(error)) end(error)
+}
+
+function tell(what: string): (error: Error) => void {
+  return (error) => console.error(`${what}: ${error.message}`)
 }
 
 async function sayWhoIAm(store: DeviceStore, what: string): Promise<void> {

@@ -26,3 +26,5 @@ try {
     process.exitCode = exitCodeOf(error)
   }
 }
+// A connection whose other side is gone would hold it up.
+process.exit()
