@@ -1,4 +1,5 @@
 export { CaError, type CaErrorCode } from './ca/ca-error.ts'
+export { createIssuingCertificate, createRootCertificate } from './ca/certificates.ts'
 export { type ImportIssuerOptions, type ImportRootOptions, importIssuer, importRoot } from './ca/import-issuer.ts'
 export {
   createIssuingCsr,
