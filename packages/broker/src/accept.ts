@@ -125,7 +125,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
       session.opening = opening
       standing.admitted(group)
       penalties.admitted(peer.fingerprint)
-      socket.once('close', () => standing.left(group))
+      socket.on('close', () => standing.left(group))
       observer.admitted(session)
       options.serve(session)
     } catch (error) {

@@ -115,7 +115,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
       const peer = peerOf(socket)
       underWay.set(peer, arrival)
       addresses.set(socket, arrival.address)
-      socket.once('close', () => {
+      socket.on('close', () => {
         if (underWay.get(peer) === arrival) underWay.delete(peer)
       })
       tls.emit('connection', socket)
@@ -125,7 +125,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   async function open(port: number, setting: string, protocol: Arrival['protocol']): Promise<number> {
     const server = createTcpServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }, (socket) => {
       sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
+      // `once` would make three objects more for each listener of each connection, and `close` comes once.
+      socket.on('close', () => sockets.delete(socket))
       arrivals.enter(socket, protocol)
     })
     await listenOn(server, host, port, setting)

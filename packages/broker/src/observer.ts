@@ -67,7 +67,7 @@ export function createObserver({ metrics, refusals, presence, traffic, log, now 
       metrics.admissions.inc()
       presence.connected(session)
       traffic.follow(session)
-      session.socket.once('close', () => {
+      session.socket.on('close', () => {
         presence.disconnected(session)
         metrics.disconnections.inc({ why: nameReason(session.endedWith) })
       })

@@ -38,7 +38,7 @@ export function createTraffic(registry: Registry, list: () => Session[]): Traffi
   })
   return {
     follow(session) {
-      session.socket.once('close', () => {
+      session.socket.on('close', () => {
         const bytes = read(session)
         ended.in += bytes.in
         ended.out += bytes.out

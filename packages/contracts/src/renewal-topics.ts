@@ -12,37 +12,83 @@ export const isRenewalTopic = (topic: string) => topic.includes('/renewal') && c
 
 /** The policy, with the holder's two renewal topics opened and everybody else's closed. */
 export function openRenewalTopics(policy: CompiledPolicy, holder: { fleet: string; device: string }): CompiledPolicy {
-  const { request, response } = renewalTopics(holder)
+  return new WithRenewal(policy, holder)
+}
+
+class WithRenewal implements CompiledPolicy {
+  readonly #policy: CompiledPolicy
+  readonly #fleet: string
+  readonly #device: string
+
+  constructor(policy: CompiledPolicy, { fleet, device }: { fleet: string; device: string }) {
+    this.#policy = policy
+    this.#fleet = fleet
+    this.#device = device
+  }
+
+  get source() {
+    return this.#policy.source
+  }
+  get group() {
+    return this.#policy.group
+  }
+  get publish() {
+    return this.#policy.publish
+  }
+  get subscribe() {
+    return this.#policy.subscribe
+  }
+  get limits() {
+    return this.#policy.limits
+  }
+
+  refusePublish(publication: PublishRequest): string | undefined {
+    const judgement = this.#judgePublish(publication)
+    return judgement ? judgement.refused : this.#policy.refusePublish(publication)
+  }
+
+  refuseSubscribe(filter: string): string | undefined {
+    const judgement = this.#judgeSubscribe(filter)
+    return judgement ? judgement.refused : this.#policy.refuseSubscribe(filter)
+  }
+
+  explainPublish(publication: PublishRequest): Decision {
+    return explain(this.#judgePublish(publication)) ?? this.#policy.explainPublish(publication)
+  }
+
+  explainSubscribe(filter: string): Decision {
+    return explain(this.#judgeSubscribe(filter)) ?? this.#policy.explainSubscribe(filter)
+  }
+
+  grantedQos(filter: string, requested: 0 | 1 | 2): 0 | 1 | 2 {
+    return this.#isResponse(filter) ? (Math.min(requested, 1) as 0 | 1) : this.#policy.grantedQos(filter, requested)
+  }
+
+  mayReceive(topic: string): boolean {
+    return isRenewalTopic(topic) ? this.#isResponse(topic) : this.#policy.mayReceive(topic)
+  }
 
   /** `undefined` where it is for the policy to say. */
-  function judgePublish({ topic, qos, retain, payloadBytes }: PublishRequest): Platform | undefined {
-    if (topic !== request) return isRenewalTopic(topic) ? closed : undefined
+  #judgePublish({ topic, qos, retain, payloadBytes }: PublishRequest): Platform | undefined {
+    if (!isRenewalTopic(topic)) return undefined
+    if (topic !== this.#topics().request) return closed
     if (qos === 2) return { refused: 'QoS 1 at most for a renewal' }
     if (retain) return { refused: 'a renewal is not retained' }
     return payloadBytes > maxProofBytes ? { refused: `payload above ${maxProofBytes} bytes for a renewal` } : allowed
   }
-  function judgeSubscribe(filter: string): Platform | undefined {
-    if (filter === response) return allowed
-    return isRenewalTopic(filter) ? closed : undefined
+
+  #judgeSubscribe(filter: string): Platform | undefined {
+    if (!isRenewalTopic(filter)) return undefined
+    return this.#isResponse(filter) ? allowed : closed
   }
 
-  return {
-    ...policy,
-    refusePublish(publication) {
-      const judgement = judgePublish(publication)
-      return judgement ? judgement.refused : policy.refusePublish(publication)
-    },
-    refuseSubscribe(filter) {
-      const judgement = judgeSubscribe(filter)
-      return judgement ? judgement.refused : policy.refuseSubscribe(filter)
-    },
-    explainPublish: (publication) => explain(judgePublish(publication)) ?? policy.explainPublish(publication),
-    explainSubscribe: (filter) => explain(judgeSubscribe(filter)) ?? policy.explainSubscribe(filter),
+  #isResponse(filter: string): boolean {
+    return isRenewalTopic(filter) && filter === this.#topics().response
+  }
 
-    grantedQos: (filter, requested) =>
-      filter === response ? (Math.min(requested, 1) as 0 | 1) : policy.grantedQos(filter, requested),
-
-    mayReceive: (topic) => topic === response || (!isRenewalTopic(topic) && policy.mayReceive(topic)),
+  // Made when they are asked for, which is seldom: a node has one of these for each connection.
+  #topics() {
+    return renewalTopics({ fleet: this.#fleet, device: this.#device })
   }
 }
 

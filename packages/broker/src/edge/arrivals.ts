@@ -197,7 +197,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
       early.add(arrival)
       unfinished.add(arrival)
       socket.on('readable', () => read(arrival))
-      socket.once('close', () => {
+      socket.on('close', () => {
         const silent = arrival.stage === 'starting' && !arrival.held
         if (arrival.stage !== 'over') drop(arrival, silent ? 'closed-early' : 'handshake-failed')
       })

@@ -2,7 +2,7 @@ import { MusterError } from '@muster/contracts'
 import { Aedes, type Client } from 'aedes'
 import type { IConnackPacket } from 'mqtt-packet'
 import type { Session } from '../sessions/session.ts'
-import { clientTransport, openClient, questionId, sessionOf } from './client.ts'
+import { ClientTransport, openClient, questionId, sessionOf } from './client.ts'
 import { coalesceWrites } from './coalesce-writes.ts'
 import { openDeliveries } from './delivery/attach.ts'
 import { judgeSubscribe } from './delivery/judge-subscribe.ts'
@@ -95,7 +95,7 @@ export async function openMqtt(options: MqttOptions): Promise<Mqtt> {
       coalesceWrites(session.socket)
       const client = openClient(broker, session)
       deliveries.attach(client, session)
-      session.transport = clientTransport(client, session)
+      session.transport = new ClientTransport(client, session)
       const { opening } = session
       if (!opening) return void session.socket.destroy()
       new Reading(client, session, opening, reading).start()

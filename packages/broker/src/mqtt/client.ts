@@ -27,6 +27,7 @@ interface Internals {
   conn: NodeJS.EventEmitter
   _eos: () => void
   _parsingBatch: number
+  _topicAliases: Map<number, string>
   _nextBatch: (error?: unknown) => void
 }
 
@@ -39,11 +40,13 @@ export function openClient(broker: Aedes, session: Session): Client {
   const internals = internalsOf(client)
   internals._eos()
   internals._eos = nothingLeft
-  session.socket.once('close', closeClient)
+  session.socket.on('close', closeClient)
   return client
 }
 
 const nothingLeft = () => {}
+/** aedes never sees a PUBLISH. */
+const noAliases = new Map<number, string>()
 
 /** One function for all sockets: aedes keeps its client with the socket. */
 function closeClient(this: Duplex & { client?: Client }): void {
@@ -84,6 +87,7 @@ export function takeOverReading(client: Client, onDone: () => void): Intake {
   // What aedes still touches of it.
   const intake = { client, _queue: [], removeAllListeners() {}, emit() {} }
   internals._parser = intake as never
+  internals._topicAliases = noAliases
   internals.conn.removeListener('readable', internals._nextBatch)
   internals._nextBatch = (error) => {
     if (error) client.emit('error', error)
@@ -123,39 +127,58 @@ export function boundKeepAlive(client: Client, packet: IConnectPacket, limits: L
 export const questionId = 65_535
 const question = Buffer.from([0x62, 2, questionId >> 8, questionId & 0xff])
 
-export function clientTransport(client: Client, session: Session): Transport {
-  const { socket } = session
-  return {
-    end(reasonCode, reason) {
-      session.endedWith ??= reasonCode
-      if (client.version !== 5 || !internalsOf(client).connackSent || client.closed) {
-        socket.destroy()
-        return
-      }
-      const properties = { reasonString: reason }
-      // Between the CONNACK and what aedes calls connected lies the store: what a quick client does wrong meanwhile has a
-      // reason too. [MQTT-4.13.1-1]
-      if (client.connected) client.disconnect({ reasonCode, properties })
-      else socket.write(generate({ cmd: 'disconnect', reasonCode, properties }, { protocolVersion: 5 }))
-      // A peer that does not read must not keep its connection: after this turn the DISCONNECT is in the kernel's hands.
-      setImmediate(() => setImmediate(() => socket.destroy()))
-    },
-    // aedes takes down a client in several turns after its socket has closed, and says nothing when it is done.
-    async settled() {
-      for (let turns = 0; turns < 200 && (client.connected || client.connecting); turns++) await nextTurn()
-    },
-    async unsubscribe(filters) {
-      await internalsOf(client).broker.persistence.removeSubscriptions(client, filters)
-      // Without a packet id nothing is sent. [MQTT-3.11.2-1] is for who has asked.
-      await new Promise<void>((resolve) => client.unsubscribe({ unsubscriptions: filters } as never, () => resolve()))
-    },
-    boundQueue: (bounds) => internalsOf(client).broker.persistence.boundQueue(client, bounds),
-    ask() {
-      if (!socket.destroyed && client.connected) socket.write(question)
-    },
-    send(topic, payload) {
-      if (session.removed || socket.destroyed || !client.connected) return
-      client.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () => {})
-    },
+/** Of a connection that aedes serves. */
+export class ClientTransport implements Transport {
+  readonly #client: Client
+  readonly #session: Session
+
+  constructor(client: Client, session: Session) {
+    this.#client = client
+    this.#session = session
+  }
+
+  end(reasonCode: number, reason: string): void {
+    const [client, session] = [this.#client, this.#session]
+    const { socket } = session
+    session.endedWith ??= reasonCode
+    if (client.version !== 5 || !internalsOf(client).connackSent || client.closed) {
+      socket.destroy()
+      return
+    }
+    const properties = { reasonString: reason }
+    // Between the CONNACK and what aedes calls connected lies the store: what a quick client does wrong meanwhile has a
+    // reason too. [MQTT-4.13.1-1]
+    if (client.connected) client.disconnect({ reasonCode, properties })
+    else socket.write(generate({ cmd: 'disconnect', reasonCode, properties }, { protocolVersion: 5 }))
+    // A peer that does not read must not keep its connection: after this turn the DISCONNECT is in the kernel's hands.
+    setImmediate(() => setImmediate(() => socket.destroy()))
+  }
+
+  // aedes takes down a client in several turns after its socket has closed, and says nothing when it is done.
+  async settled(): Promise<void> {
+    const client = this.#client
+    for (let turns = 0; turns < 200 && (client.connected || client.connecting); turns++) await nextTurn()
+  }
+
+  async unsubscribe(filters: string[]): Promise<void> {
+    const client = this.#client
+    await internalsOf(client).broker.persistence.removeSubscriptions(client, filters)
+    // Without a packet id nothing is sent. [MQTT-3.11.2-1] is for who has asked.
+    await new Promise<void>((resolve) => client.unsubscribe({ unsubscriptions: filters } as never, () => resolve()))
+  }
+
+  boundQueue(bounds: QueueBounds): void {
+    internalsOf(this.#client).broker.persistence.boundQueue(this.#client, bounds)
+  }
+
+  ask(): void {
+    const { socket } = this.#session
+    if (!socket.destroyed && this.#client.connected) socket.write(question)
+  }
+
+  send(topic: string, payload: string): void {
+    const [client, session] = [this.#client, this.#session]
+    if (session.removed || session.socket.destroyed || !client.connected) return
+    client.publish({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false }, () => {})
   }
 }

@@ -20,6 +20,24 @@ export interface Transport {
   ask(): void
 }
 
+/** Of a connection that is not served yet. */
+class BareTransport implements Transport {
+  readonly #socket: Duplex
+
+  constructor(socket: Duplex) {
+    this.#socket = socket
+  }
+
+  end(): void {
+    this.#socket.destroy()
+  }
+  async settled(): Promise<void> {}
+  async unsubscribe(): Promise<void> {}
+  boundQueue(): void {}
+  send(): void {}
+  ask(): void {}
+}
+
 const nobody = { fleet: '-', group: '-', device: '-', profile: 'device' as const, serial: '-' }
 const nothing = compilePolicy(Policy.parse({ name: 'nothing', allow: [], limits: { subscriptions: 0 } }), nobody)
 
@@ -64,14 +82,7 @@ export class Session {
     this.renewalTopics = renewalTopics(peer.identity)
     this.socket = socket
     this.address = address
-    this.transport = {
-      end: () => socket.destroy(),
-      settled: async () => {},
-      unsubscribe: async () => {},
-      boundQueue: () => {},
-      send: () => {},
-      ask: () => {},
-    }
+    this.transport = new BareTransport(socket)
   }
 
   /** What aedes knows it by. What is kept for the device is not to be had, nor lost, while it is late. */

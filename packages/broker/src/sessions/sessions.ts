@@ -51,11 +51,16 @@ export function createSessions(remains: SessionRemains): Sessions {
     if (same?.size === 0) table.delete(session.key)
   }
 
-  async function watch(session: Session) {
+  function watch(session: Session): Promise<void> {
     const { socket } = session
-    if (!socket.closed) await new Promise<void>((resolve) => socket.once('close', () => resolve()))
-    await session.transport.settled()
-    leave(session)
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        const left = session.transport.settled().then(() => leave(session))
+        left.then(resolve, reject)
+      }
+      if (socket.closed) settle()
+      else socket.on('close', settle)
+    })
   }
 
   return {

@@ -45,7 +45,7 @@ export class Inbound {
   #isExclusive = false
   #unacknowledged = 0
   /** QoS 2: true once PUBREC has been sent, until PUBREL. */
-  readonly #unreleased = new Map<number, boolean>()
+  #unreleased: Map<number, boolean> | undefined
 
   /** `onRoom`: there is room again. */
   constructor(client: Client, session: Session, options: InboundOptions, onRoom: () => void) {
@@ -110,12 +110,12 @@ export class Inbound {
   /** @throws Violation */
   pubrel(messageId: number): void {
     // [MQTT-4.3.3-4]
-    if (this.#unreleased.get(messageId) === false) throw protocolError('PUBREL before PUBREC')
+    if (this.#unreleased?.get(messageId) === false) throw protocolError('PUBREL before PUBREC')
     const room = { retain: false, length: 0 }
     this.#enter(room)
     this.#options.once.release(this.#client, messageId).then(
       (wasReceived) => {
-        this.#unreleased.delete(messageId)
+        this.#unreleased?.delete(messageId)
         this.#leave(room)
         this.acknowledgements.complete(
           messageId,
@@ -195,15 +195,17 @@ export class Inbound {
 
   /** QoS 2. One that came before on this connection, or is known from another, is answered and goes no further. */
   #publishOnce(packet: PublishPacket, messageId: number): void {
-    const isAnswered = this.#unreleased.get(messageId)
+    const isAnswered = this.#unreleased?.get(messageId)
     // The answer to the first of them is on its way.
     if (isAnswered === false) return
     if (isAnswered) {
       this.acknowledgements.answer('pubrec', messageId)
       return
     }
-    this.#unreleased.set(messageId, false)
-    this.#count(this.#unreleased.size + this.#unacknowledged)
+    this.#unreleased ??= new Map()
+    const unreleased = this.#unreleased
+    unreleased.set(messageId, false)
+    this.#count(unreleased.size + this.#unacknowledged)
     const answer = this.acknowledgements.await('pubrec', messageId)
     this.#enter(packet)
     let refusal: Refusal | undefined
@@ -222,7 +224,7 @@ export class Inbound {
           this.#denyOnce(answer, refusal)
           return
         }
-        this.#unreleased.set(messageId, true)
+        unreleased.set(messageId, true)
         this.acknowledgements.settle(answer)
       },
       (error: unknown) => this.#fail(packet, answer, error),
@@ -232,7 +234,7 @@ export class Inbound {
   #denyOnce(answer: Answer, { reasonCode, denial }: Refusal): void {
     this.#options.observer.denied(this.#session, denial)
     if (this.#client.version === 5) {
-      this.#unreleased.delete(answer.messageId)
+      this.#unreleased?.delete(answer.messageId)
       answer.reasonCode = reasonCode
       answer.reason = denial.message
     } else {

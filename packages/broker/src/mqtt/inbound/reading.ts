@@ -64,7 +64,7 @@ export class Reading {
     const { socket } = this.#session
     socket.on('readable', () => this.#read())
     socket.on('drain', () => this.#read())
-    socket.once('close', () => {
+    socket.on('close', () => {
       clearTimeout(this.#timer)
       this.#unfinished?.stop()
     })

@@ -4,7 +4,7 @@ import { reasonCodes } from '../reason-codes.ts'
 
 /** Of one connection. [MQTT-3.3.2-7] [MQTT-3.3.2-8] [MQTT-3.3.2-9] */
 export class TopicAliases {
-  readonly #topics = new Map<number, string>()
+  #topics: Map<number, string> | undefined
   readonly #maximum: number
 
   constructor(maximum: number) {
@@ -16,10 +16,13 @@ export class TopicAliases {
     const invalid = (why: string) => new Violation(reasonCodes.topicAliasInvalid, why)
     if (alias === 0 || alias > this.#maximum) throw invalid(`topic aliases are 1 to ${this.#maximum}`)
     if (packet.topic === '') {
-      const topic = this.#topics.get(alias)
+      const topic = this.#topics?.get(alias)
       if (topic === undefined) throw invalid(`topic alias ${alias} stands for nothing yet`)
       packet.topic = topic
-    } else this.#topics.set(alias, packet.topic)
+    } else {
+      this.#topics ??= new Map()
+      this.#topics.set(alias, packet.topic)
+    }
     const { topicAlias: _, ...properties } = packet.properties ?? {}
     packet.properties = properties
   }
