@@ -1,6 +1,6 @@
 import { latencies } from '../observations.ts'
 import { renderHistogram, scaleOfHistograms } from './charts/histogram.ts'
-import { renderTimeline } from './charts/timeline.ts'
+import { renderTimeline, type Timeline } from './charts/timeline.ts'
 import { type Comparison, compareReports, type Figure } from './compare-reports.ts'
 import { changeWords, formatDifference, formatFigure, formatPercent } from './figure-words.ts'
 import { formatCount, formatInstant } from './format.ts'
@@ -19,6 +19,10 @@ export function renderComparison(a: RunReport, b: RunReport): string {
   const comparison = compareReports(a, b)
   const spanMs = Math.max(a.elapsedMs, b.elapsedMs)
   const overlays = overlaysOf(a, b)
+  const draw = (...scales: Timeline['scale'][]) =>
+    overlays
+      .filter(({ scale }) => scales.includes(scale))
+      .map((timeline) => renderTimeline(timeline, { spanMs, marks: [] }))
   return renderPage({
     title: `${a.run} and ${b.run}`,
     header: renderHeader(comparison),
@@ -29,7 +33,7 @@ export function renderComparison(a: RunReport, b: RunReport): string {
         id: 'course',
         title: 'Course of the runs',
         body: html`<div class="timelines"><div class="strips">${renderPhaseStrip(a, spanMs, 'A')}${renderPhaseStrip(b, spanMs, 'B')}</div>
-${overlays.map((timeline) => renderTimeline(timeline, { spanMs, marks: [] }))}</div>`,
+${draw('whole', 'linear')}</div><div class="timelines pair">${draw('log')}</div>`,
       },
       { id: 'latencies', title: 'Latencies', body: renderHistograms(a, b) },
       { id: 'judgement', title: 'Invariants and objectives', body: renderJudgement(a, b) },
@@ -98,10 +102,7 @@ function renderHistograms(a: RunReport, b: RunReport): Html {
     }
     const times = (report: RunReport) => formatCount(report.latencies[name]?.percentiles.count ?? 0)
     const words = `A ${times(a)} times, B ${times(b)} times`
-    const layers = [
-      { hue: 'one', buckets: bucketsOf(a, name) },
-      { hue: 'two', buckets: bucketsOf(b, name) },
-    ] as const
+    const layers = [bucketsOf(a, name), bucketsOf(b, name)]
     const { title } = latencyWords[name]
     return html`<figure class="chart"><figcaption><h3>${title}</h3><p>${words}</p></figcaption>
 ${renderHistogram({ title, words, layers, marks: [...p99('A', a), ...p99('B', b)] }, scale)}</figure>`

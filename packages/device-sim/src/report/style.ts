@@ -36,7 +36,7 @@ const summary = `
 .verdict { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1.5rem; align-items: baseline; padding: 1.1rem 1.35rem; border-radius: 6px; color: var(--ink); }
 .verdict.good { background: var(--good-wash); box-shadow: inset 4px 0 var(--good); }
 .verdict.bad { background: var(--bad-wash); box-shadow: inset 4px 0 var(--bad); }
-.verdict p { margin: 0; }
+.verdict p { margin: 0; max-width: none; text-wrap: pretty; }
 .verdict .word { font-size: 1.35rem; font-weight: 680; white-space: nowrap; }
 .verdict.good .word { color: var(--good); }
 .verdict.bad .word { color: var(--bad); }
@@ -56,20 +56,20 @@ const summary = `
 
 const tables = `
 .table { overflow-x: auto; margin: .5rem 0; overflow-wrap: normal;
-  background: linear-gradient(90deg, var(--paper), transparent) 0 0 / 2.5rem 100% local, linear-gradient(-90deg, var(--paper), transparent) 100% 0 / 2.5rem 100% local,
+  background: linear-gradient(90deg, var(--paper) 40%, transparent) 0 0 / 2.5rem 100% local, linear-gradient(-90deg, var(--paper) 40%, transparent) 100% 0 / 2.5rem 100% local,
     linear-gradient(90deg, var(--shade), transparent) 0 0 / .9rem 100% scroll, linear-gradient(-90deg, var(--shade), transparent) 100% 0 / .9rem 100% scroll; background-repeat: no-repeat; }
 table { border-collapse: collapse; min-width: min(100%, 34rem); font-size: .95rem; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 th, td { overflow-wrap: break-word; padding: .45rem 1.25rem .45rem 0; text-align: left; vertical-align: baseline; border-bottom: 1px solid var(--rule); }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--soft); font-weight: 500; font-size: .875rem; white-space: nowrap; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; min-width: 5.5rem; }
 td.number + td.text, th.number + th.text { padding-left: 1.25rem; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 td.text { min-width: 7rem; }
 td.text, tbody th { max-width: 30rem; }
 .sign { white-space: nowrap; font-weight: 600; }
-.sign.none { color: var(--soft); }
+.sign.none { color: var(--soft); font-weight: 400; }
 .bar { display: block; }
 .bar .unexpected { fill: var(--bad); }
 .bar .expected { fill: var(--soft); opacity: .55; }
@@ -117,7 +117,7 @@ text.percentile, text.limit { paint-order: stroke; stroke: var(--paper); stroke-
 .area.one { fill: var(--one); opacity: .1; }
 .area.two { fill: var(--two); opacity: .1; }
 .bars.one { fill: var(--one); opacity: .75; }
-.bars.two { fill: none; stroke: var(--two); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.outline.two { fill: none; stroke: var(--two); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 line.percentile { stroke: var(--ink); stroke-width: 1; }
 line.limit { stroke: var(--two); stroke-width: 1.5; stroke-dasharray: 5 4; }
 text.limit { fill: var(--two); }

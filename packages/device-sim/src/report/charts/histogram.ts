@@ -12,7 +12,8 @@ export interface HistogramMark {
 export interface Histogram {
   title: string
   words: string
-  layers: readonly { hue: 'one' | 'two'; buckets: LatencyBuckets }[]
+  /** The first is filled, one above it is an outline. */
+  layers: readonly LatencyBuckets[]
   marks: readonly HistogramMark[]
 }
 
@@ -40,7 +41,7 @@ export function renderHistogram({ title, words, layers, marks }: Histogram, scal
   return html`<svg class="plot" width="100%" height="${height}" role="img" aria-label="${title}: ${label}">
 <svg y="${top}" width="100%" height="${plot}" viewBox="0 0 ${width} ${plot}" preserveAspectRatio="none">
 ${scale.ticks.map((tick) => html`<path class="mark" d="M${round(scale.place(tick) * width)} 0V${plot}"/>`)}
-${layers.map(({ hue, buckets }) => html`<path class="bars ${hue}" d="${trusted(barsOf(buckets, scale))}"/>`)}
+${layers.map((buckets, index) => (index === 0 ? html`<path class="bars one" d="${trusted(barsOf(buckets, scale))}"/>` : html`<path class="outline two" d="${trusted(outlineOf(buckets, scale))}"/>`))}
 <path class="grid" d="M0 ${plot}H${width}"/>
 </svg>
 ${marks.map((mark, row) => renderMark(mark, row, top, scale))}
@@ -64,24 +65,42 @@ function renderTick(ms: number, height: number, scale: Scale): Html {
   return html`<text class="x" x="${round(share * 100)}%" y="${height - 6}" text-anchor="${anchor}">${formatMs(ms)}</text>`
 }
 
+interface Bar {
+  from: number
+  to: number
+  size: number
+}
+
 /** By share of all, so that two runs of different length can lie over each other. A single one is seen, too: a pixel is the least. */
-function barsOf(buckets: LatencyBuckets, scale: Scale): string {
+function mergeBuckets(buckets: LatencyBuckets, scale: Scale): Bar[] {
   const bars = new Map<number, number>()
   for (const [bucket, count] of buckets) {
     const bar = Math.floor(bucket / merged)
     bars.set(bar, (bars.get(bar) ?? 0) + count)
   }
   const most = [...bars.values()].reduce((high, count) => Math.max(high, count), 1)
-  return [...bars]
-    .map(([bar, count]) => {
-      const [from, to] = [
-        scale.place(msOf(bar * merged - 0.5)) * width,
-        scale.place(msOf((bar + 1) * merged - 0.5)) * width,
-      ]
-      const size = Math.max(1, (count / most) * plot)
-      return `M${round(from)} ${plot}v${-round(size)}H${round(to)}V${plot}Z`
-    })
+  const edge = (bar: number) => round(scale.place(msOf(bar * merged - 0.5)) * width)
+  const sorted = [...bars].sort(([a], [b]) => a - b)
+  return sorted.map(([bar, count]) => ({
+    from: edge(bar),
+    to: edge(bar + 1),
+    size: round(Math.max(1, (count / most) * plot)),
+  }))
+}
+
+const barsOf = (buckets: LatencyBuckets, scale: Scale) =>
+  mergeBuckets(buckets, scale)
+    .map(({ from, to, size }) => `M${from} ${plot}v${-size}H${to}V${plot}Z`)
     .join('')
+
+function outlineOf(buckets: LatencyBuckets, scale: Scale): string {
+  const bars = mergeBuckets(buckets, scale)
+  const steps = bars.map(({ from, to, size }, index) => {
+    const before = bars[index - 1]
+    const isApart = before !== undefined && before.to < from
+    return `${isApart ? `V${plot}H${from}` : ''}V${round(plot - size)}H${to}`
+  })
+  return bars[0] ? `M${bars[0].from} ${plot}${steps.join('')}V${plot}` : ''
 }
 
 const round = (value: number) => Math.round(value * 10) / 10

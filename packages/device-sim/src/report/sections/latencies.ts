@@ -40,7 +40,7 @@ function renderOne(report: RunReport, name: LatencyName, scale: Parameters<typeo
     { label: 'p50', ms: p50, kind: 'percentile' },
     { label: 'p99', ms: p99, kind: 'percentile' },
   ]
-  const layers = [{ hue: 'one', buckets: report.latencies[name]?.buckets ?? [] }] as const
+  const layers = [report.latencies[name]?.buckets ?? []]
   return html`<figure class="chart"><figcaption><h3>${title}</h3><p>${formatCount(count)} times</p><p class="meaning">${meaning}</p></figcaption>
 ${renderHistogram({ title, words: `${formatCount(count)} times`, layers, marks }, scale)}</figure>`
 }
