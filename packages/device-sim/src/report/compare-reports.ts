@@ -50,6 +50,7 @@ function listDifferences(a: RunReport, b: RunReport): Comparison['differences'] 
   const machine = ({ machine: { cpus, model, memoryBytes } }: RunReport) =>
     `${cpus} × ${model}, ${formatBytes(memoryBytes)}`
   const facts: [string, (report: RunReport) => string][] = [
+    ['not played', ({ skipped = [] }) => skipped.join('; ') || 'nothing'],
     ['scenario', ({ scenario }) => scenario.name],
     ['seed', ({ scenario }) => String(scenario.seed)],
     ['devices', ({ scenario }) => formatCount(scenario.devices)],
@@ -166,16 +167,16 @@ function compareProcesses(a: RunReport, b: RunReport): Figure[] {
     const [one, other] = [read(a, name), read(b, name)]
     const row = (
       what: string,
-      of: (process: RunReport['processes'][number]) => number | undefined,
+      of: (process: RunReport['processes'][number], report: RunReport) => number | undefined,
       format: Figure['format'],
     ) =>
       figure(
-        { group: 'Resources', name: `${name}, ${what}`, a: one && of(one), b: other && of(other), format },
+        { group: 'Resources', name: `${name}, ${what}`, a: one && of(one, a), b: other && of(other, b), format },
         'less',
         tolerance.resource,
       )
     const rows = [
-      row('CPU', ({ cpuMs }) => cpuMs, formatSpan),
+      row('CPU of a core', ({ cpuMs }, { elapsedMs }) => (elapsedMs > 0 ? cpuMs / elapsedMs : undefined), formatShare),
       row('memory', ({ rssPeakBytes }) => rssPeakBytes, formatBytes),
       row('memory per device', ({ perDeviceBytes }) => perDeviceBytes, formatBytes),
     ]

@@ -12,7 +12,7 @@ export function formatDifference({ a, b, format }: Figure): string {
 export function formatPercent({ share }: Figure): string {
   if (share === undefined) return '–'
   const percent = Math.abs(share) * 100
-  return signed(share, () => `${percent < 10 ? percent.toFixed(1) : Math.round(percent).toLocaleString('en-GB')} %`)
+  return signed(share, () => `${percent < 9.95 ? percent.toFixed(1) : Math.round(percent).toLocaleString('en-GB')} %`)
 }
 
 export const formatFigure = (value: number | undefined, { format }: Figure) =>

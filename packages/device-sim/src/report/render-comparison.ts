@@ -36,7 +36,7 @@ export function renderComparison(a: RunReport, b: RunReport): string {
 ${draw('whole', 'linear')}</div><div class="timelines pair">${draw('log')}</div>`,
       },
       { id: 'latencies', title: 'Latencies', body: renderHistograms(a, b) },
-      { id: 'judgement', title: 'Invariants and objectives', body: renderJudgement(a, b) },
+      { id: 'judgement', title: 'Invariants and limits', body: renderJudgement(a, b) },
       { id: 'errors', title: 'Errors', body: renderReasons(a, b) },
     ],
     data: [embedJson('readout', readoutOf(overlays, spanMs))],
@@ -128,7 +128,7 @@ function renderJudgement(a: RunReport, b: RunReport): Html {
     ...[...invariants].map((name) => [name, held(a, name), held(b, name)]),
     ...[...slos].map((name) => [name, met(a, name), met(b, name)]),
   ]
-  return renderTable('Invariants and objectives', [{ title: '' }, { title: 'A' }, { title: 'B' }], rows)
+  return renderTable('Invariants and limits', [{ title: '' }, { title: 'A' }, { title: 'B' }], rows)
 }
 
 function renderReasons(a: RunReport, b: RunReport): Html {

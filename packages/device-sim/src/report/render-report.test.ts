@@ -73,10 +73,10 @@ test('every chart says in words what it shows', () => {
   for (const { attributes } of charts) expect(attributes).toMatch(/aria-label="[^"]*\d[^"]*"/)
 })
 
-test('an objective has its line in the histogram that it is about', () => {
+test('a limit has its line in the histogram that it is about', () => {
   const page = renderReport(buildReport())
   expect(page.match(/<line class="limit"/g)).toHaveLength(1)
-  expect(page).toMatch(/aria-label="Publish: [^"]*objective: p99 ≤ 250 ms/)
+  expect(page).toMatch(/aria-label="Publish: [^"]*limit: p99 ≤ 250 ms/)
 })
 
 test('the report is in it, to be read again', () => {

@@ -18,7 +18,7 @@ export function renderReport(report: RunReport): string {
     header: renderSummary(report),
     sections: [
       { id: 'invariants', title: 'Invariants', body: renderInvariants(report) },
-      { id: 'objectives', title: 'Objectives', body: renderSlos(report) },
+      { id: 'limits', title: 'Limits', body: renderSlos(report) },
       { id: 'course', title: 'Course of the run', body: renderCourse(report) },
       { id: 'latencies', title: 'Latencies', body: renderLatencies(report) },
       { id: 'errors', title: 'Errors', body: renderErrors(report) },

@@ -41,6 +41,8 @@ const summary = `
 .verdict.good .word { color: var(--good); }
 .verdict.bad .word { color: var(--bad); }
 .verdict ul { margin: .4rem 0 0; padding-left: 1.1rem; }
+.skipped { margin: 1.25rem 0 0; color: var(--soft); font-size: .95rem; }
+.skipped ul { margin: .25rem 0 0; padding-left: 1.1rem; }
 .verdicts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem; }
 .lines { white-space: pre-line; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 1.5rem 2rem; margin: 2.25rem 0 0; }

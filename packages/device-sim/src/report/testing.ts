@@ -60,7 +60,7 @@ export function buildReport(setting: Setting = {}): RunReport {
   const limit = { latency: 'publish', percentile: 'p99', ms: 250 } as const
   const publish = latencies.publish?.percentiles.p99 ?? 0
   const reasons = failed
-    ? [`The invariant no-bricked-device was violated 3 times. ${text}`, 'The objective recovered was not met.']
+    ? [`The invariant no-bricked-device was violated 3 times. ${text}`, 'The limit recovered was not met.']
     : []
   return {
     version: 1,
@@ -76,6 +76,7 @@ export function buildReport(setting: Setting = {}): RunReport {
       os: `Linux 6.1 x64${text}`,
     },
     platform: { url: `https://localhost:8443${text}`, version: `0.1.0${text}` },
+    ...(text && { skipped: [`the faults of sensor ${text}`] }),
     phases: [
       ...phasesOf(spanMs, text).map(([name, from, to]) => ({
         name,

@@ -13,9 +13,7 @@ export function sayVerdict({ invariants, slos, reasons }: RunReport): string {
   const unexpected = countErrors(reasons, false)
   const parts = [
     `${share(held, invariants.length, 'invariant')} held over ${plural(checked, 'check')}`,
-    slos.length > 0
-      ? `${share(met, slos.length, 'objective')} ${met === 1 ? 'was' : 'were'} met`
-      : 'no objective was set',
+    slos.length > 0 ? `${share(met, slos.length, 'limit')} ${met === 1 ? 'was' : 'were'} met` : 'no limit was set',
     unexpected > 0 ? `${plural(unexpected, 'error')} came unexpected` : 'no error came unexpected',
   ]
   return `${parts.slice(0, -1).join(', ')}, and ${parts.at(-1)}.`

@@ -150,10 +150,10 @@ test('a log tells of the first violation of an invariant at once, and once', () 
 })
 
 test.each([
-  [false, /^PASSED {2}7 invariants held over [\d,]+ checks, 2 objectives were met, and no error came unexpected\.$/m],
+  [false, /^PASSED {2}7 invariants held over [\d,]+ checks, 2 limits were met, and no error came unexpected\.$/m],
   [
     true,
-    /^FAILED {2}6 of 7 invariants held.* 1 of 2 objectives was met.*\n {2}- The invariant no-bricked-device was violated 3 times\. \n {2}- The objective recovered/m,
+    /^FAILED {2}6 of 7 invariants held.* 1 of 2 limits was met.*\n {2}- The invariant no-bricked-device was violated 3 times\. \n {2}- The limit recovered/m,
   ],
 ])('both end with the verdict (failed: %s)', (failed, words) => {
   const terminal = new Terminal(120, 60)

@@ -16,6 +16,7 @@ export function formatEnd(report: RunReport, paint: Paint): string[] {
     ...formatLatencies(report, paint),
     ...formatJudgement(report, paint),
     ...formatErrors(report.reasons, 10, paint),
+    ...formatSkipped(report),
     '',
     ...formatVerdict(report, paint),
   ]
@@ -56,6 +57,10 @@ function formatJudgement({ invariants, slos, startedAt }: RunReport, paint: Pain
       `  ${mark(slo.met)} ${padTo(printable(slo.name), 21)} wanted ${printable(slo.wanted)}, found ${printable(slo.found)}`,
   )
   return [...(held.length > 0 ? ['', ...held] : []), ...(met.length > 0 ? ['', ...met] : [])]
+}
+
+function formatSkipped({ skipped = [] }: RunReport): string[] {
+  return skipped.length > 0 ? ['', ...skipped.map((line) => `  left out: ${printable(line)}`)] : []
 }
 
 function formatVerdict(report: RunReport, paint: Paint): string[] {

@@ -39,7 +39,7 @@ export function renderHistogram({ title, words, layers, marks }: Histogram, scal
   const height = top + plot + 22
   const label = [words, ...marks.map((mark) => `${mark.label} ${formatMs(mark.ms)}`)].join('; ')
   return html`<svg class="plot" width="100%" height="${height}" role="img" aria-label="${title}: ${label}">
-<svg y="${top}" width="100%" height="${plot}" viewBox="0 0 ${width} ${plot}" preserveAspectRatio="none">
+<svg aria-hidden="true" y="${top}" width="100%" height="${plot}" viewBox="0 0 ${width} ${plot}" preserveAspectRatio="none">
 ${scale.ticks.map((tick) => html`<path class="mark" d="M${round(scale.place(tick) * width)} 0V${plot}"/>`)}
 ${layers.map((buckets, index) => (index === 0 ? html`<path class="bars one" d="${trusted(barsOf(buckets, scale))}"/>` : html`<path class="outline two" d="${trusted(outlineOf(buckets, scale))}"/>`))}
 <path class="grid" d="M0 ${plot}H${width}"/>

@@ -50,7 +50,7 @@ export function renderTimeline({ id, title, format, scale: kind, series }: Timel
     (tick) => html`<text x="100%" dx="-8" y="${round(top + y(tick) + 4)}" text-anchor="end">${format(tick)}</text>`,
   )}</svg>
 <svg class="plot" width="100%" height="${height}" role="img" aria-label="${title}, over ${formatClock(axis.spanMs)}. ${words}">
-<svg y="${top}" width="100%" height="${plot}" viewBox="0 0 ${width} ${plot}" preserveAspectRatio="none">
+<svg aria-hidden="true" y="${top}" width="100%" height="${plot}" viewBox="0 0 ${width} ${plot}" preserveAspectRatio="none">
 ${axis.marks.map((mark) => html`<path class="mark" d="M${round(x(mark))} 0V${plot}"/>`)}
 ${scale.ticks.map((tick) => html`<path class="grid" d="M0 ${round(y(tick))}H${width}"/>`)}
 ${series.toReversed().map((one) => renderSeries(one, x, y))}

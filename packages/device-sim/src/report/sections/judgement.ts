@@ -5,15 +5,15 @@ import type { RunReport } from '../run-report.ts'
 import { firstOf, renderMark, renderTable } from '../table.ts'
 
 export function renderSlos({ slos }: RunReport): Html {
-  if (slos.length === 0) return html`<p class="note">The scenario sets no objectives.</p>`
-  const columns = [{ title: 'Objective' }, { title: 'Wanted' }, { title: 'Found' }, { title: 'Met' }]
+  if (slos.length === 0) return html`<p class="note">The scenario sets no limits.</p>`
+  const columns = [{ title: 'Limit' }, { title: 'Wanted' }, { title: 'Found' }, { title: 'Met' }]
   const rows = slos.map(({ name, wanted, found, met }) => [
     name,
     wanted,
     found,
     met ? renderMark('good', 'yes') : renderMark('bad', 'no'),
   ])
-  return renderTable('Objectives', columns, rows)
+  return renderTable('Limits', columns, rows)
 }
 
 /** What was judged, and where it was violated what was seen. */

@@ -36,7 +36,7 @@ function renderOne(report: RunReport, name: LatencyName, scale: Parameters<typeo
   const { title, meaning } = latencyWords[name]
   const limits = report.slos.flatMap(({ limit }) => (limit?.latency === name ? [limit] : []))
   const marks: HistogramMark[] = [
-    ...limits.map(({ percentile, ms }) => ({ label: `objective: ${percentile} ≤`, ms, kind: 'limit' }) as const),
+    ...limits.map(({ percentile, ms }) => ({ label: `limit: ${percentile} ≤`, ms, kind: 'limit' }) as const),
     { label: 'p50', ms: p50, kind: 'percentile' },
     { label: 'p99', ms: p99, kind: 'percentile' },
   ]

@@ -15,9 +15,16 @@ export function renderSummary(report: RunReport): Html {
 <div><p>${sayVerdict(report)}</p>
 ${because.length > 0 && html`<ul>${because.slice(0, 50).map((reason) => html`<li>${reason}</li>`)}</ul>`}</div>
 </div>
+${renderSkipped(report)}
 ${renderFigures(report)}
 ${renderFacts(report)}
 </header>`
+}
+
+/** On a broker that is not Muster: the verdict is about less. */
+function renderSkipped({ skipped = [] }: RunReport): Html | undefined {
+  if (skipped.length === 0) return
+  return html`<div class="skipped"><p>Of the scenario, this was left out:</p><ul>${skipped.slice(0, 50).map((line) => html`<li>${line}</li>`)}</ul></div>`
 }
 
 function renderFigures({ totals, timeline, latencies, reasons, scenario, elapsedMs }: RunReport): Html {
