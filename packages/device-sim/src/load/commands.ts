@@ -1,5 +1,5 @@
+import type { Version } from '../client/encode.ts'
 import type { Percentiles } from '../measure/latency.ts'
-import type { Qos, Version } from './encode.ts'
 
 /** PEM, and the name that is the client id. */
 export interface Identity {
@@ -46,7 +46,7 @@ export interface ConnectOutcome {
 export interface PublishSettings extends Range {
   /** `{id}` stands for the client id, `{n}` for the number that it ends with. */
   topic: string
-  qos: Qos
+  qos: 0 | 1
   payloadBytes: number
   /** Messages of a connection that are not acknowledged. */
   window: number
@@ -69,7 +69,7 @@ export interface PublishOutcome {
 
 export interface PacedSettings extends Range {
   topic: string
-  qos: Qos
+  qos: 0 | 1
   payloadBytes: number
   /** Of one connection; all of them are spread over it. */
   everyMs: number
@@ -77,7 +77,7 @@ export interface PacedSettings extends Range {
 
 export interface SubscribeSettings extends Range {
   filter: string
-  qos: Qos
+  qos: 0 | 1
 }
 
 export interface ReceivedCounts {

@@ -1,6 +1,6 @@
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { Connection, type ConnectionEvents } from '../client/connection.ts'
 import type { Closing, Commands, ConnectOutcome, ConnectSettings, Heard, Identity, Range, Target } from './commands.ts'
-import { Connection, type ConnectionEvents } from './connection.ts'
 import { inParallel } from './in-parallel.ts'
 
 /** Making one costs as much as a handshake: those who connect often keep theirs, idle thousands do not. */

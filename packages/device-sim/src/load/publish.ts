@@ -1,8 +1,8 @@
 import { createHistogram } from 'node:perf_hooks'
+import type { Connection } from '../client/connection.ts'
+import { createPublishTemplate, type PublishTemplate } from '../client/encode.ts'
 import { percentilesOf } from '../statistics.ts'
 import type { PacedSettings, PublishOutcome, PublishSettings } from './commands.ts'
-import type { Connection } from './connection.ts'
-import { createPublishTemplate, type PublishTemplate } from './encode.ts'
 import type { Generator } from './generator.ts'
 
 /** Keeps the window of each connection full for a time, then waits for what is still on its way. */

@@ -16,7 +16,7 @@ const carryOut: { [name in CommandName]: (input: Commands[name]['input']) => Pro
     let granted = 0
     const connections = generator.connectionsOf(input)
     await inParallel(connections, 100, async (connection) => {
-      if ((await connection.subscribe(nameTopic(filter, connection.clientId), qos)) < 0x80) granted++
+      if ((await connection.subscribe([nameTopic(filter, connection.clientId)], qos)) < 0x80) granted++
     })
     return { granted, refused: connections.length - granted }
   },

@@ -1,6 +1,13 @@
 /** Protocol level: MQTT 3.1.1 or 5. */
 export type Version = 4 | 5
-export type Qos = 0 | 1
+export type Qos = 0 | 1 | 2
+
+export interface Will {
+  topic: string
+  payload: Buffer
+  qos: Qos
+  retain: boolean
+}
 
 export interface ConnectPacket {
   clientId: string
@@ -9,21 +16,28 @@ export interface ConnectPacket {
   keepAliveSeconds: number
   /** MQTT 5 only. */
   sessionExpirySeconds?: number
+  will?: Will
 }
 
 export function encodeConnect(packet: ConnectPacket): Buffer {
-  const { clientId, version, clean, keepAliveSeconds, sessionExpirySeconds = 0 } = packet
-  const header = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, version, clean ? 2 : 0, 0, 0])
+  const { clientId, version, clean, keepAliveSeconds, sessionExpirySeconds = 0, will } = packet
+  const flags = (clean ? 2 : 0) | (will ? 0x04 | (will.qos << 3) | (will.retain ? 0x20 : 0) : 0)
+  const header = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, version, flags, 0, 0])
   header.writeUInt16BE(keepAliveSeconds, 8)
-  return frame(0x10, [header, version === 5 ? sessionExpiry(sessionExpirySeconds) : empty, text(clientId)])
+  const last = will ? [noProperties(version), text(will.topic), uint16(will.payload.length), will.payload] : []
+  return frame(0x10, [header, version === 5 ? sessionExpiry(sessionExpirySeconds) : empty, text(clientId), ...last])
 }
 
-export function encodeSubscribe(messageId: number, filter: string, qos: Qos, version: Version): Buffer {
-  return frame(0x82, [uint16(messageId), noProperties(version), text(filter), Buffer.from([qos])])
+export function encodeSubscribe(messageId: number, filters: readonly string[], qos: Qos, version: Version): Buffer {
+  const wanted = filters.flatMap((filter) => [text(filter), Buffer.from([qos])])
+  return frame(0x82, [uint16(messageId), noProperties(version), ...wanted])
 }
 
-export function encodePuback(messageId: number): Buffer {
-  return Buffer.from([0x40, 2, messageId >> 8, messageId & 0xff])
+/** The first byte of each packet that is nothing but an answer to another. */
+export const answers = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 } as const
+
+export function encodeAnswer(kind: keyof typeof answers, messageId: number): Buffer {
+  return Buffer.from([answers[kind], 2, messageId >> 8, messageId & 0xff])
 }
 
 export const pingreq = Buffer.from([0xc0, 0])
@@ -36,6 +50,12 @@ export interface PublishPacket {
   version: Version
 }
 
+export function encodePublish(packet: PublishPacket & { messageId: number; dup: boolean }): Buffer {
+  const { topic, payload, qos, version, messageId, dup } = packet
+  const first = 0x30 | (dup ? 0x08 : 0) | (qos << 1)
+  return frame(first, [text(topic), qos > 0 ? uint16(messageId) : empty, noProperties(version), payload])
+}
+
 /** One PUBLISH, to be sent many times: only the packet id differs. */
 export interface PublishTemplate {
   qos: Qos
@@ -44,8 +64,7 @@ export interface PublishTemplate {
 }
 
 export function createPublishTemplate({ topic, payload, qos, version }: PublishPacket): PublishTemplate {
-  const name = text(topic)
-  const packet = frame(0x30 | (qos << 1), [name, qos > 0 ? uint16(0) : empty, noProperties(version), payload])
+  const packet = encodePublish({ topic, payload, qos, version, messageId: 0, dup: false })
   const idAt = packet.length - payload.length - noProperties(version).length - 2
   return {
     qos,

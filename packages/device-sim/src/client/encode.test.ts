@@ -1,6 +1,13 @@
 import { type Packet, parser } from 'mqtt-packet'
 import { describe, expect, test } from 'vitest'
-import { createPublishTemplate, encodeConnect, encodePuback, encodeSubscribe, type Version } from './encode.ts'
+import {
+  createPublishTemplate,
+  encodeAnswer,
+  encodeConnect,
+  encodePublish,
+  encodeSubscribe,
+  type Version,
+} from './encode.ts'
 
 /** What another codec makes of it. */
 function decode(bytes: Buffer, protocolVersion: Version): Packet[] {
@@ -24,8 +31,15 @@ describe.each([4, 5] as const)('protocol level %i', (version) => {
   })
 
   test('SUBSCRIBE', () => {
-    expect(decode(encodeSubscribe(513, 'a/+/#', 1, version), version)).toMatchObject([
-      { cmd: 'subscribe', messageId: 513, subscriptions: [{ topic: 'a/+/#', qos: 1 }] },
+    expect(decode(encodeSubscribe(513, ['a/+/#', 'b'], 1, version), version)).toMatchObject([
+      {
+        cmd: 'subscribe',
+        messageId: 513,
+        subscriptions: [
+          { topic: 'a/+/#', qos: 1 },
+          { topic: 'b', qos: 1 },
+        ],
+      },
     ])
   })
 
@@ -57,6 +71,26 @@ test('CONNECT with a session that outlives its connection (MQTT 5)', () => {
   ])
 })
 
-test('PUBACK', () => {
-  expect(decode(encodePuback(40_000), 4)).toMatchObject([{ cmd: 'puback', messageId: 40_000 }])
+test.each(['puback', 'pubrec', 'pubrel', 'pubcomp'] as const)('%s', (cmd) => {
+  expect(decode(encodeAnswer(cmd, 40_000), 4)).toMatchObject([{ cmd, messageId: 40_000 }])
+})
+
+describe.each([4, 5] as const)('protocol level %i', (version) => {
+  test('PUBLISH that is sent again', () => {
+    const message = { topic: 'a/b', payload: Buffer.from('p'), qos: 2, version, messageId: 7 } as const
+    const packets = decode(
+      Buffer.concat([encodePublish({ ...message, dup: false }), encodePublish({ ...message, dup: true })]),
+      version,
+    )
+    expect(packets).toMatchObject([
+      { topic: 'a/b', qos: 2, messageId: 7, dup: false },
+      { topic: 'a/b', qos: 2, messageId: 7, dup: true },
+    ])
+  })
+
+  test('CONNECT with a will', () => {
+    const will = { topic: 'a/gone', payload: Buffer.from('bye'), qos: 1, retain: true } as const
+    const packet = encodeConnect({ clientId: 'x', version, clean: false, keepAliveSeconds: 9, will })
+    expect(decode(packet, version)).toMatchObject([{ clean: false, will }])
+  })
 })

@@ -1,0 +1,299 @@
+import type { Duplex } from 'node:stream'
+import type { SecureContext, TLSSocket } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
+import {
+  type ConnectPacket,
+  disconnect,
+  encodeAnswer,
+  encodeConnect,
+  encodeSubscribe,
+  type PublishTemplate,
+  pingreq,
+  type Qos,
+  type Version,
+} from './encode.ts'
+import { forget, type Kept, keepAlive } from './keep-alive.ts'
+import { type Answer, readAnswer, readConnack, readDisconnect } from './read-answer.ts'
+import { packetTypes, readPackets, readPublishId } from './read-packets.ts'
+
+export interface ConnectionOptions extends ConnectPacket {
+  host: string
+  port: number
+  servername: string
+  secureContext: SecureContext
+  /** What the connection goes over, where it is not TCP to `host`. */
+  over?: Duplex | undefined
+  /** 127.0.0.x: each has ports of its own, so that a machine can have more than 28,000 connections to one listener. */
+  localAddress?: string
+  /** A TLS session to resume. */
+  session?: Buffer | undefined
+  /** Sent right behind the CONNECT, as somebody does who does not wait to be admitted. */
+  pipelined?: Buffer
+  timeoutMs: number
+}
+
+/** One object for many connections, or for each its owner: nothing here is kept by a connection but that object. */
+export interface ConnectionEvents {
+  /** Flags and the body's place, as in a packet: most callers only count. */
+  message?(connection: Connection, flags: number, bytes: Buffer, start: number, end: number): void
+  /** Of a message that `publish` has sent; milliseconds since then. */
+  acknowledged?(connection: Connection, reasonCode: number, ms: number): void
+  /** What is said to a message that was sent with `send`: `puback`, `pubrec` or `pubcomp` of `packetTypes`. */
+  answered?(connection: Connection, type: number, messageId: number, answer: Answer): void
+  /** Not called for what `close()` ends, nor before CONNACK. */
+  closed?(connection: Connection, reasonCode: number | undefined, reason: string): void
+  session?(connection: Connection, session: Buffer): void
+}
+
+/** What CONNACK said, or else why there was none. */
+export class ConnectFailure extends Error {
+  readonly reasonCode: number | undefined
+  readonly reason: string
+
+  constructor(message: string, reasonCode?: number, reason = '') {
+    super(message)
+    this.reasonCode = reasonCode
+    this.reason = reason
+  }
+}
+
+/** The upper half is for what a connection sends by itself, the lower for who numbers messages over several connections. */
+const ownIds = { first: 32_768, last: 65_535 }
+
+/** One MQTT connection that costs little: no queue, no retries; those are its owner's. */
+export class Connection implements Kept {
+  readonly socket: TLSSocket
+  readonly clientId: string
+  readonly version: Version
+  readonly keepAliveMs: number
+  sentAt = performance.now()
+  heardAt = this.sentAt
+  sessionPresent = false
+  readonly #events: ConnectionEvents
+  #sent: Map<number, number> | undefined
+  #subscribing: Map<number, (granted: number) => void> | undefined
+  /** QoS 2: messages that came and are not released yet. */
+  #unreleased: Set<number> | undefined
+  #outgoing: Buffer[] | undefined
+  #lastId = ownIds.first
+  #closing = false
+  #end: Answer | undefined
+
+  /** Messages of `publish` that are not acknowledged. */
+  get inFlight(): number {
+    return this.#sent?.size ?? 0
+  }
+
+  private constructor(socket: TLSSocket, options: ConnectionOptions, events: ConnectionEvents) {
+    this.socket = socket
+    this.clientId = options.clientId
+    this.version = options.version
+    this.keepAliveMs = options.keepAliveSeconds * 1_000
+    this.#events = events
+  }
+
+  /** Resolves after a CONNACK that admits. @throws ConnectFailure */
+  static open(options: ConnectionOptions, events: ConnectionEvents = {}): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const { version, timeoutMs, pipelined } = options
+      // Encoded here: what the listeners hold on to lives as long as the connection, and the options have its keys.
+      let greeting: Buffer | undefined = encodeConnect(options)
+      if (pipelined) greeting = Buffer.concat([greeting, pipelined])
+      const socket = connectTls(tlsOptions(options))
+      const connection = new Connection(socket, options, events)
+      socket.setNoDelay(true)
+      let admitted = false
+      const fail = (message: string, reasonCode?: number, reason?: string) => {
+        clearTimeout(timer)
+        reject(new ConnectFailure(message, reasonCode, reason))
+        socket.destroy()
+      }
+      let timer: NodeJS.Timeout | undefined = setTimeout(() => fail('timeout'), timeoutMs)
+      const read = readPackets((type, flags, bytes, start, end) => {
+        if (admitted) return connection.#receive(type, flags, bytes, start, end)
+        if (type !== packetTypes.connack) return fail(`packet ${type} instead of CONNACK`)
+        const { reasonCode, reason, sessionPresent } = readConnack(bytes, start, end, version)
+        if (reasonCode !== 0) return fail(`refused:${reasonCode}`, reasonCode, reason)
+        admitted = true
+        connection.sessionPresent = sessionPresent
+        clearTimeout(timer)
+        timer = undefined
+        if (connection.keepAliveMs > 0) keepAlive(connection)
+        resolve(connection)
+      })
+      socket.on('data', (chunk) => {
+        connection.heardAt = performance.now()
+        try {
+          read(chunk)
+        } catch (error) {
+          socket.destroy(error as Error)
+        }
+        connection.#flush()
+      })
+      socket.on('secureConnect', () => {
+        if (greeting) socket.write(greeting)
+        greeting = undefined
+      })
+      socket.on('session', (session) => events.session?.(connection, session))
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        if (!admitted) fail(error.code ?? error.message)
+      })
+      socket.on('close', () => {
+        forget(connection)
+        if (!admitted) return fail('closed before CONNACK')
+        connection.#ended()
+      })
+    })
+  }
+
+  /** Sends `count` messages; with QoS 1 each has a packet id that is free. */
+  publish(template: PublishTemplate, count: number): void {
+    const ids = template.qos > 0 ? this.#takeIds(count) : new Array<number>(count).fill(0)
+    this.send(template.encode(ids))
+  }
+
+  /** Whole packets; what is said to them comes by `answered`, so their packet ids are below 32,768. */
+  send(packets: Buffer): void {
+    this.sentAt = performance.now()
+    if (!this.socket.destroyed) this.socket.write(packets)
+  }
+
+  /** Answers what was granted to the first: a QoS, or 128 and more. */
+  subscribe(filters: readonly string[], qos: Qos): Promise<number> {
+    const messageId = this.#nextId()
+    this.#subscribing ??= new Map()
+    const subscribing = this.#subscribing
+    return new Promise((resolve) => {
+      subscribing.set(messageId, resolve)
+      this.send(encodeSubscribe(messageId, filters, qos, this.version))
+    })
+  }
+
+  close(): void {
+    this.#closing = true
+    this.socket.end(disconnect)
+    this.socket.destroySoon()
+  }
+
+  /** As when the power goes: without a word. */
+  cut(): void {
+    this.#closing = true
+    this.socket.destroy()
+  }
+
+  ping(): void {
+    this.send(pingreq)
+  }
+
+  giveUp(): void {
+    this.socket.destroy()
+  }
+
+  #receive(type: number, flags: number, bytes: Buffer, start: number, end: number): void {
+    switch (type) {
+      case packetTypes.publish:
+        return this.#hear(flags, bytes, start, end)
+      case packetTypes.puback:
+      case packetTypes.pubrec:
+      case packetTypes.pubcomp:
+        return this.#takeAnswer(type, bytes.readUInt16BE(start), readAnswer(bytes, start, end, this.version))
+      case packetTypes.pubrel: {
+        const messageId = bytes.readUInt16BE(start)
+        this.#unreleased?.delete(messageId)
+        return this.#reply(encodeAnswer('pubcomp', messageId))
+      }
+      case packetTypes.suback: {
+        const messageId = bytes.readUInt16BE(start)
+        this.#subscribing?.get(messageId)?.(firstGrant(bytes, start, end, this.version))
+        this.#subscribing?.delete(messageId)
+        if (this.#subscribing?.size === 0) this.#subscribing = undefined
+        return
+      }
+      case packetTypes.disconnect:
+        this.#end = readDisconnect(bytes, start, end, this.version)
+    }
+  }
+
+  #hear(flags: number, bytes: Buffer, start: number, end: number): void {
+    const qos = (flags >> 1) & 3
+    if (qos === 1) this.#reply(encodeAnswer('puback', readPublishId(bytes, start)))
+    if (qos === 2) {
+      const messageId = readPublishId(bytes, start)
+      this.#reply(encodeAnswer('pubrec', messageId))
+      this.#unreleased ??= new Set()
+      // [MQTT-4.3.3-10] It has been delivered already.
+      if (this.#unreleased.has(messageId)) return
+      this.#unreleased.add(messageId)
+    }
+    this.#events.message?.(this, flags, bytes, start, end)
+  }
+
+  #takeAnswer(type: number, messageId: number, answer: Answer): void {
+    const sentAt = this.#sent?.get(messageId)
+    if (sentAt === undefined) return this.#events.answered?.(this, type, messageId, answer)
+    this.#sent?.delete(messageId)
+    this.#events.acknowledged?.(this, answer.reasonCode, performance.now() - sentAt)
+  }
+
+  #reply(packet: Buffer): void {
+    this.#outgoing ??= []
+    this.#outgoing.push(packet)
+  }
+
+  /** All acknowledgements of what one read brought are one write. */
+  #flush(): void {
+    const outgoing = this.#outgoing
+    if (!outgoing) return
+    this.#outgoing = undefined
+    const [first] = outgoing
+    const joined = outgoing.length === 1 ? first : Buffer.concat(outgoing)
+    if (joined) this.send(joined)
+  }
+
+  #ended(): void {
+    for (const settle of this.#subscribing?.values() ?? []) settle(0xff)
+    if (!this.#closing) this.#events.closed?.(this, this.#end?.reasonCode, this.#end?.reason ?? '')
+  }
+
+  #takeIds(count: number): number[] {
+    const at = performance.now()
+    this.#sent ??= new Map()
+    const ids: number[] = []
+    while (ids.length < count) {
+      const id = this.#nextId()
+      this.#sent.set(id, at)
+      ids.push(id)
+    }
+    return ids
+  }
+
+  #nextId(): number {
+    do this.#lastId = this.#lastId === ownIds.last ? ownIds.first : this.#lastId + 1
+    while (this.#sent?.has(this.#lastId) || this.#subscribing?.has(this.#lastId))
+    return this.#lastId
+  }
+}
+
+/** The payload of a SUBACK begins behind the packet id, and with MQTT 5 behind the properties. */
+function firstGrant(bytes: Buffer, start: number, end: number, version: Version): number {
+  if (version === 4) return bytes[start + 2] ?? 0xff
+  let at = start + 2
+  let length = 0
+  for (let shift = 0; at < end; shift += 7) {
+    const byte = bytes[at++] ?? 0
+    length |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  return bytes[at + length] ?? 0xff
+}
+
+function tlsOptions({ host, port, servername, secureContext, localAddress, session, over }: ConnectionOptions) {
+  return {
+    ...{ host, port, secureContext },
+    // RFC 6066 §3: an address is no server name. It is still what the certificate must be for.
+    ...(/^[\d.]+$|:/.test(servername) ? {} : { servername }),
+    ...(over ? { socket: over } : {}),
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(session === undefined ? {} : { session }),
+  }
+}
