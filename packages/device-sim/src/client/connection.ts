@@ -6,6 +6,7 @@ import {
   disconnect,
   encodeAnswer,
   encodeConnect,
+  encodePublish,
   encodeSubscribe,
   type PublishTemplate,
   pingreq,
@@ -13,7 +14,7 @@ import {
   type Version,
 } from './encode.ts'
 import { forget, type Kept, keepAlive } from './keep-alive.ts'
-import { type Answer, readAnswer, readConnack, readDisconnect } from './read-answer.ts'
+import { type Answer, readAnswer, readConnack, readDisconnect, readFirstGrant } from './read-answer.ts'
 import { packetTypes, readPackets, readPublishId } from './read-packets.ts'
 
 export interface ConnectionOptions extends ConnectPacket {
@@ -30,6 +31,8 @@ export interface ConnectionOptions extends ConnectPacket {
   /** Sent right behind the CONNECT, as somebody does who does not wait to be admitted. */
   pipelined?: Buffer
   timeoutMs: number
+  /** Ends the attempt. */
+  signal?: AbortSignal | undefined
 }
 
 /** One object for many connections, or for each its owner: nothing here is kept by a connection but that object. */
@@ -71,7 +74,7 @@ export class Connection implements Kept {
   sessionPresent = false
   readonly #events: ConnectionEvents
   #sent: Map<number, number> | undefined
-  #subscribing: Map<number, (granted: number) => void> | undefined
+  #asked: Map<number, (code: number) => void> | undefined
   /** QoS 2: messages that came and are not released yet. */
   #unreleased: Set<number> | undefined
   #outgoing: Buffer[] | undefined
@@ -95,7 +98,7 @@ export class Connection implements Kept {
   /** Resolves after a CONNACK that admits. @throws ConnectFailure */
   static open(options: ConnectionOptions, events: ConnectionEvents = {}): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const { version, timeoutMs, pipelined } = options
+      const { version, timeoutMs, pipelined, signal } = options
       // Encoded here: what the listeners hold on to lives as long as the connection, and the options have its keys.
       let greeting: Buffer | undefined = encodeConnect(options)
       if (pipelined) greeting = Buffer.concat([greeting, pipelined])
@@ -104,11 +107,17 @@ export class Connection implements Kept {
       socket.setNoDelay(true)
       let admitted = false
       const fail = (message: string, reasonCode?: number, reason?: string) => {
-        clearTimeout(timer)
+        settled()
         reject(new ConnectFailure(message, reasonCode, reason))
         socket.destroy()
       }
-      let timer: NodeJS.Timeout | undefined = setTimeout(() => fail('timeout'), timeoutMs)
+      const timer = setTimeout(() => fail('timeout'), timeoutMs)
+      const onAbort = () => fail('aborted')
+      signal?.addEventListener('abort', onAbort, { once: true })
+      const settled = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
       const read = readPackets((type, flags, bytes, start, end) => {
         if (admitted) return connection.#receive(type, flags, bytes, start, end)
         if (type !== packetTypes.connack) return fail(`packet ${type} instead of CONNACK`)
@@ -116,8 +125,7 @@ export class Connection implements Kept {
         if (reasonCode !== 0) return fail(`refused:${reasonCode}`, reasonCode, reason)
         admitted = true
         connection.sessionPresent = sessionPresent
-        clearTimeout(timer)
-        timer = undefined
+        settled()
         if (connection.keepAliveMs > 0) keepAlive(connection)
         resolve(connection)
       })
@@ -158,15 +166,17 @@ export class Connection implements Kept {
     if (!this.socket.destroyed) this.socket.write(packets)
   }
 
-  /** Answers what was granted to the first: a QoS, or 128 and more. */
+  /** Answers what was granted to the first: a QoS, or 128 and more; 255 where the connection ended before. */
   subscribe(filters: readonly string[], qos: Qos): Promise<number> {
-    const messageId = this.#nextId()
-    this.#subscribing ??= new Map()
-    const subscribing = this.#subscribing
-    return new Promise((resolve) => {
-      subscribing.set(messageId, resolve)
-      this.send(encodeSubscribe(messageId, filters, qos, this.version))
-    })
+    return this.#ask((messageId) => encodeSubscribe(messageId, filters, qos, this.version))
+  }
+
+  /** One message by itself: answers the reason code that came back, 255 where the connection ended before. */
+  ask(topic: string, payload: Buffer, qos: 0 | 1): Promise<number> {
+    const packet = { topic, payload, qos, version: this.version, dup: false }
+    if (qos === 1) return this.#ask((messageId) => encodePublish({ ...packet, messageId }))
+    this.send(encodePublish({ ...packet, messageId: 0 }))
+    return Promise.resolve(0)
   }
 
   close(): void {
@@ -203,10 +213,7 @@ export class Connection implements Kept {
         return this.#reply(encodeAnswer('pubcomp', messageId))
       }
       case packetTypes.suback: {
-        const messageId = bytes.readUInt16BE(start)
-        this.#subscribing?.get(messageId)?.(firstGrant(bytes, start, end, this.version))
-        this.#subscribing?.delete(messageId)
-        if (this.#subscribing?.size === 0) this.#subscribing = undefined
+        this.#settle(bytes.readUInt16BE(start), readFirstGrant(bytes, start, end, this.version))
         return
       }
       case packetTypes.disconnect:
@@ -229,10 +236,31 @@ export class Connection implements Kept {
   }
 
   #takeAnswer(type: number, messageId: number, answer: Answer): void {
+    if (this.#settle(messageId, answer.reasonCode)) return
     const sentAt = this.#sent?.get(messageId)
     if (sentAt === undefined) return this.#events.answered?.(this, type, messageId, answer)
     this.#sent?.delete(messageId)
     this.#events.acknowledged?.(this, answer.reasonCode, performance.now() - sentAt)
+  }
+
+  #ask(encode: (messageId: number) => Buffer): Promise<number> {
+    const messageId = this.#nextId()
+    this.#asked ??= new Map()
+    const asked = this.#asked
+    return new Promise((resolve) => {
+      if (this.socket.destroyed) return resolve(0xff)
+      asked.set(messageId, resolve)
+      this.send(encode(messageId))
+    })
+  }
+
+  #settle(messageId: number, code: number): boolean {
+    const settle = this.#asked?.get(messageId)
+    if (!settle) return false
+    this.#asked?.delete(messageId)
+    if (this.#asked?.size === 0) this.#asked = undefined
+    settle(code)
+    return true
   }
 
   #reply(packet: Buffer): void {
@@ -251,7 +279,7 @@ export class Connection implements Kept {
   }
 
   #ended(): void {
-    for (const settle of this.#subscribing?.values() ?? []) settle(0xff)
+    for (const settle of this.#asked?.values() ?? []) settle(0xff)
     if (!this.#closing) this.#events.closed?.(this, this.#end?.reasonCode, this.#end?.reason ?? '')
   }
 
@@ -269,22 +297,9 @@ export class Connection implements Kept {
 
   #nextId(): number {
     do this.#lastId = this.#lastId === ownIds.last ? ownIds.first : this.#lastId + 1
-    while (this.#sent?.has(this.#lastId) || this.#subscribing?.has(this.#lastId))
+    while (this.#sent?.has(this.#lastId) || this.#asked?.has(this.#lastId))
     return this.#lastId
   }
-}
-
-/** The payload of a SUBACK begins behind the packet id, and with MQTT 5 behind the properties. */
-function firstGrant(bytes: Buffer, start: number, end: number, version: Version): number {
-  if (version === 4) return bytes[start + 2] ?? 0xff
-  let at = start + 2
-  let length = 0
-  for (let shift = 0; at < end; shift += 7) {
-    const byte = bytes[at++] ?? 0
-    length |= (byte & 0x7f) << shift
-    if (byte < 0x80) break
-  }
-  return bytes[at + length] ?? 0xff
 }
 
 function tlsOptions({ host, port, servername, secureContext, localAddress, session, over }: ConnectionOptions) {

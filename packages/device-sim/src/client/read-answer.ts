@@ -29,6 +29,19 @@ export function readDisconnect(bytes: Buffer, start: number, end: number, versio
   return readFrom(bytes, start, end, version)
 }
 
+/** The payload of a SUBACK begins behind the packet id, and with MQTT 5 behind the properties. */
+export function readFirstGrant(bytes: Buffer, start: number, end: number, version: Version): number {
+  if (version === 4) return bytes[start + 2] ?? 0xff
+  let at = start + 2
+  let length = 0
+  for (let shift = 0; at < end; shift += 7) {
+    const byte = bytes[at++] ?? 0
+    length |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  return bytes[at + length] ?? 0xff
+}
+
 function readFrom(bytes: Buffer, at: number, end: number, version: Version): Answer {
   const reasonCode = at < end ? (bytes[at] ?? 0) : 0
   const reason = version === 5 && reasonCode !== 0 ? findReasonString(bytes, at + 1, end) : ''

@@ -1,0 +1,27 @@
+import type { KeyPool } from '../keys/key-pool.ts'
+import type { Observation } from '../observations.ts'
+import type { Scheduler } from '../telemetry/scheduler.ts'
+import type { Account } from '../worker/account.ts'
+import type { DevicePlan } from '../plan/device-plan.ts'
+
+type Limit = <Result>(task: () => Promise<Result>) => Promise<Result>
+
+/** What all devices of a worker share. */
+export interface World {
+  run: string
+  seed: number
+  /** The provisioner. */
+  url: string
+  claimOf(plan: DevicePlan): string
+  account: Account
+  observe(observation: Observation): void
+  /** Something that must not happen: no device's failure, one of the simulator. */
+  fail(error: unknown): void
+  scheduler: Scheduler
+  keys: KeyPool
+  /** Requests to the provisioner that are under way at once, and handshakes with the broker: more would only wait for each other here. */
+  asking: Limit
+  connecting: Limit
+  /** The devices' part is over. */
+  signal: AbortSignal
+}
