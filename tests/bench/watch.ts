@@ -27,7 +27,7 @@ export async function openWatch(node: PlatformNode, ca: string, { id, key, cert 
       },
     },
   )
-  if ((await connection.subscribe('fleets/default/devices/+/telemetry/#', 0)) !== 0) throw new Error('cannot watch')
+  if ((await connection.subscribe(['fleets/default/devices/+/telemetry/#'], 0)) !== 0) throw new Error('cannot watch')
   return {
     ...{ lastFrom, payloads },
     command(device) {

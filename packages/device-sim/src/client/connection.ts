@@ -202,19 +202,22 @@ export class Connection implements Kept {
   #receive(type: number, flags: number, bytes: Buffer, start: number, end: number): void {
     switch (type) {
       case packetTypes.publish:
-        return this.#hear(flags, bytes, start, end)
+        this.#hear(flags, bytes, start, end)
+        break
       case packetTypes.puback:
       case packetTypes.pubrec:
       case packetTypes.pubcomp:
-        return this.#takeAnswer(type, bytes.readUInt16BE(start), readAnswer(bytes, start, end, this.version))
+        this.#takeAnswer(type, bytes.readUInt16BE(start), readAnswer(bytes, start, end, this.version))
+        break
       case packetTypes.pubrel: {
         const messageId = bytes.readUInt16BE(start)
         this.#unreleased?.delete(messageId)
-        return this.#reply(encodeAnswer('pubcomp', messageId))
+        this.#reply(encodeAnswer('pubcomp', messageId))
+        break
       }
       case packetTypes.suback: {
         this.#settle(bytes.readUInt16BE(start), readFirstGrant(bytes, start, end, this.version))
-        return
+        break
       }
       case packetTypes.disconnect:
         this.#end = readDisconnect(bytes, start, end, this.version)
@@ -238,7 +241,10 @@ export class Connection implements Kept {
   #takeAnswer(type: number, messageId: number, answer: Answer): void {
     if (this.#settle(messageId, answer.reasonCode)) return
     const sentAt = this.#sent?.get(messageId)
-    if (sentAt === undefined) return this.#events.answered?.(this, type, messageId, answer)
+    if (sentAt === undefined) {
+      this.#events.answered?.(this, type, messageId, answer)
+      return
+    }
     this.#sent?.delete(messageId)
     this.#events.acknowledged?.(this, answer.reasonCode, performance.now() - sentAt)
   }

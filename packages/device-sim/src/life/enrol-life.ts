@@ -2,7 +2,7 @@ import { type Enrolment, MusterError } from '@muster/contracts'
 import { enrol, type RetryOptions } from '@muster/device'
 import type { Life } from './life.ts'
 import { StreamRun } from './stream-run.ts'
-import { serialOf } from './thin-link.ts'
+import { brokerOf, serialOf } from './thin-link.ts'
 
 /** Resolves when the device has its certificate; one that was refused for good never gets there, and rejects as its power goes. */
 export async function enrolLife(life: Life, signal: AbortSignal): Promise<void> {
@@ -65,8 +65,10 @@ export async function inTurn<Result>(
 }
 
 /** Where its topics are: the same at every boot. */
-function learnPlace(life: Life, { device: { fleet, id }, mqtt }: Enrolment): void {
-  life.base = `fleets/${fleet}/devices/${id}/`
+function learnPlace(life: Life, enrolment: Enrolment): void {
+  const { device, mqtt } = enrolment
+  life.broker = brokerOf(enrolment)
+  life.base = `fleets/${device.fleet}/devices/${device.id}/`
   life.grants = mqtt.subscribe
   if (life.streams.length === 0)
     life.streams = life.plan.streams.map((_, index) => new StreamRun(life, index, life.base))

@@ -1,4 +1,3 @@
-import { type MusterError } from '@muster/contracts'
 import { pauseMs } from '@muster/device'
 import { equip } from '../faults/equip.ts'
 import type { Doing, Equipment, Seen } from '../faults/equipment.ts'
@@ -7,18 +6,20 @@ import type { Due } from '../telemetry/scheduler.ts'
 import { startActors } from './act.ts'
 import { enrolLife } from './enrol-life.ts'
 import { hearMessage, subscribeToAll } from './hear.ts'
-import { type Judgement, judgeDisconnect, judgeFailure } from './judge.ts'
+import { hexCode, type Judgement, judgeDisconnect, judgeFailure } from './judge.ts'
 import type { Link } from './link.ts'
 import type { Message } from './message.ts'
 import { Outbox } from './outbox.ts'
 import { renewWhenDue } from './renew-life.ts'
-import { StreamRun } from './stream-run.ts'
+import type { StreamRun } from './stream-run.ts'
 import { openThinLink, type ThinLink, type Ticket } from './thin-link.ts'
 import type { World } from './world.ts'
 
 /** As the SDK has it: a suspended device may be resumed, but not within seconds. */
 const refusedPauseMs = 300_000
 const steadyMs = 30_000
+/** So long a device that is resumed asks again soon. */
+const resumeMs = 30_000
 
 /**
  * One device, from power-on to the end of the run:
@@ -37,6 +38,7 @@ export class Life {
   refusal: string | undefined
   /** Why it is not connected, where nobody said no. */
   failure: string | undefined
+  broker: { host: string; port: number } | undefined
   /** What it may hear. */
   grants: readonly string[] = []
   /** `fleets/<fleet>/devices/<device>/` */
@@ -56,6 +58,7 @@ export class Life {
   #renewal: Due | undefined
   #failures = 0
   #connectedAt = 0
+  #eagerUntil = 0
   #publishedThisBoot = false
   #actors = new Set<'boot' | 'connected'>()
   #refused: PromiseWithResolvers<void> | undefined
@@ -147,7 +150,15 @@ export class Life {
 
   /** At once, whatever it was waiting for. */
   connectNow(afterMs = 0): void {
+    this.refusal = undefined
     if (this.state === 'away') this.#retry(afterMs)
+  }
+
+  /** The operator lets it in again, or is about to. */
+  resume(): void {
+    this.#eagerUntil = performance.now() + resumeMs
+    this.#failures = 0
+    this.connectNow(pauseMs(0, {}))
   }
 
   publish(message: Message): void {
@@ -157,7 +168,10 @@ export class Life {
 
   /** A message with QoS 1 or 2 is done with. */
   settle({ n, sender, topic, at }: Message, reasonCode: number): void {
-    if (reasonCode >= 0x80) return this.refuse('publish', `0x${reasonCode.toString(16)}`)
+    if (reasonCode >= 0x80) {
+      this.refuse('publish', hexCode(reasonCode))
+      return
+    }
     if (sender) sender.acknowledged(n, topic, performance.now() - at)
     else this.world.account.counts.acknowledged += 1
     if (this.#publishedThisBoot) return
@@ -247,6 +261,8 @@ export class Life {
     this.refusal = undefined
     this.failure = undefined
     this.avoidsNext = false
+    if (this.#eagerUntil > 0) this.told = undefined
+    this.#eagerUntil = 0
     this.#connectedAt = performance.now()
     account.counts.connections += 1
     account.counts.connected += 1
@@ -263,14 +279,16 @@ export class Life {
     if (refused && doing === 'connect') this.refuse('connect', code)
     else this.note(doing, code)
     this.failure = code
-    if (!refused) return this.#retry(pauseMs(this.#failures, {}))
-    // There is another certificate: which of the two the platform wants is not known here.
-    if (this.presentsNext || this.avoidsNext) {
-      this.avoidsNext = this.presentsNext
-      if (this.presentsNext) return this.#retry(pauseMs(0, {}))
+    // There may be another certificate: which of the two the platform wants is not known here.
+    const hasAlternative = refused && this.presentsNext
+    if (refused) this.avoidsNext = this.presentsNext
+    const isHopeful = !refused || performance.now() < this.#eagerUntil
+    if (isHopeful) this.#retry(pauseMs(this.#failures, {}))
+    else if (hasAlternative) this.#retry(pauseMs(0, {}))
+    else {
+      this.takeRefusal(code)
+      this.#retry(pauseMs(0, { minMs: refusedPauseMs, maxMs: refusedPauseMs }))
     }
-    this.takeRefusal(code)
-    this.#retry(pauseMs(0, { minMs: refusedPauseMs, maxMs: refusedPauseMs }))
   }
 
   #retry(ms: number): void {
@@ -307,4 +325,3 @@ export class Life {
     this.world.scheduler.cancel(this.#renewal)
   }
 }
-

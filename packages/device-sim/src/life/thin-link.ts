@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
+import type { Enrolment } from '@muster/contracts'
 import { type Credentials, loadCredentials, loadNextCredentials } from '@muster/device'
 import { Connection, type ConnectionEvents } from '../client/connection.ts'
 import type { Answer } from '../client/read-answer.ts'
@@ -26,7 +27,7 @@ export async function openThinLink(life: Life, signal: AbortSignal): Promise<Thi
   const { mqtt } = plan.class
   const credentials = await chooseCredentials(life)
   const serial = serialOf(credentials.enrolment.certificate)
-  const { host, port } = brokerOf(credentials)
+  const { host, port } = brokerOf(credentials.enrolment)
   const ticket = mqtt.resume && life.ticket?.serial === serial ? life.ticket.session : undefined
   const link = new ThinLink(life, serial)
   const startedAt = performance.now()
@@ -64,8 +65,8 @@ async function chooseCredentials(life: Life): Promise<Credentials> {
   return next ?? loadCredentials(store)
 }
 
-export function brokerOf({ enrolment }: Credentials): { host: string; port: number } {
-  const url = new URL(enrolment.mqtt.url)
+export function brokerOf({ mqtt }: Enrolment): { host: string; port: number } {
+  const url = new URL(mqtt.url)
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 8_883) }
 }
 

@@ -1,8 +1,8 @@
 import type { KeyPool } from '../keys/key-pool.ts'
 import type { Observation } from '../observations.ts'
+import type { DevicePlan } from '../plan/device-plan.ts'
 import type { Scheduler } from '../telemetry/scheduler.ts'
 import type { Account } from '../worker/account.ts'
-import type { DevicePlan } from '../plan/device-plan.ts'
 
 type Limit = <Result>(task: () => Promise<Result>) => Promise<Result>
 
@@ -22,6 +22,8 @@ export interface World {
   /** Requests to the provisioner that are under way at once, and handshakes with the broker: more would only wait for each other here. */
   asking: Limit
   connecting: Limit
+  /** Those who make trouble are over. */
+  acting: AbortSignal
   /** The devices' part is over. */
   signal: AbortSignal
 }

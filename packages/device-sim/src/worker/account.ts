@@ -23,8 +23,8 @@ export class Account {
   #cpu = process.cpuUsage()
 
   record(name: LatencyName, ms: number): void {
-    let latency = this.#latencies.get(name)
-    if (!latency) this.#latencies.set(name, (latency = new Latency()))
+    const latency = this.#latencies.get(name) ?? new Latency()
+    this.#latencies.set(name, latency)
     latency.record(ms)
   }
 

@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Life } from '../life/life.ts'
+import type { Fleet } from './fleet.ts'
+import { listOpen } from './list-open.ts'
+
+const lookMs = 20
+const mostMs = { acknowledged: 5_000, back: 20_000, closed: 5_000 }
+
+/** Ends all devices, each saying how it is; answers what is still open although nothing should be. */
+export async function finishFleet(fleet: Fleet, openBefore: readonly string[]): Promise<string[]> {
+  const lives = [...fleet.lives.values()]
+  // Step 1: nobody measures, nobody makes trouble.
+  fleet.acting.abort()
+  for (const life of lives) for (const stream of life.streams) stream.stop()
+  // Step 2: who is on and not connected shows now whether it can be.
+  for (const life of lives) if (mayComeBack(life)) life.connectNow()
+  await until(() => lives.every((life) => !mayComeBack(life) || life.isAtRest), mostMs.back)
+  // Step 3: what is in flight is acknowledged.
+  await until(() => lives.every(({ link }) => !link || link.unacknowledged === 0), mostMs.acknowledged)
+  for (const life of lives) tellEnd(life)
+  // Step 4
+  for (const life of lives) if (life.isOn) life.shutDown()
+  fleet.living.abort()
+  fleet.scheduler.clear()
+  const left = () => without(listOpen(), openBefore)
+  await until(() => left().length === 0, mostMs.closed)
+  return left()
+}
+
+function mayComeBack(life: Life): boolean {
+  if (life.state === 'connected') return false
+  const isOver = life.told !== undefined && life.refusal !== undefined
+  return (life.isOn || life.comesBack) && !isOver
+}
+
+function tellEnd(life: Life): void {
+  for (const stream of life.streams) {
+    stream.tellRange()
+    stream.tellLast()
+  }
+  const code = life.refusal ?? life.failure
+  life.see({
+    saw: 'end',
+    state: endOf(life),
+    ...(life.state !== 'connected' && code !== undefined && { code }),
+    ...(life.serial !== undefined && { serial: life.serial }),
+  })
+}
+
+function endOf(life: Life): 'working' | 'refused' | 'off' | 'stuck' {
+  if (life.state === 'connected') return 'working'
+  if (life.refusal !== undefined || life.told !== undefined) return 'refused'
+  return life.isOn || life.comesBack ? 'stuck' : 'off'
+}
+
+async function until(isSo: () => boolean, mostMs: number): Promise<void> {
+  const end = performance.now() + mostMs
+  while (!isSo() && performance.now() < end) await sleep(lookMs)
+}
+
+/** Each entry of `before` takes one of the same away. */
+function without(now: readonly string[], before: readonly string[]): string[] {
+  const left = [...now]
+  for (const one of before) {
+    const at = left.indexOf(one)
+    if (at >= 0) left.splice(at, 1)
+  }
+  return left
+}

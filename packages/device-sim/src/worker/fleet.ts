@@ -1,0 +1,53 @@
+import { KeyPool } from '../keys/key-pool.ts'
+import { Life } from '../life/life.ts'
+import type { World } from '../life/world.ts'
+import { createLimit } from '../limit.ts'
+import { planDevice } from '../plan/plan-device.ts'
+import { parseScenario } from '../scenario/parse-scenario.ts'
+import type { Scenario } from '../scenario/schema.ts'
+import { Scheduler } from '../telemetry/scheduler.ts'
+import { Account } from './account.ts'
+import type { Assignment } from './messages.ts'
+
+/** Under way at once, of each worker. */
+const concurrent = { asking: 16, connecting: 64 }
+
+/** The devices of one worker, and all that they share. */
+export interface Fleet {
+  scenario: Scenario
+  account: Account
+  scheduler: Scheduler
+  /** By their index in the whole fleet. */
+  lives: Map<number, Life>
+  byName: Map<string, Life>
+  /** Ends those who make trouble, then the devices. */
+  acting: AbortController
+  living: AbortController
+}
+
+export function createFleet(assignment: Assignment, { observe, fail }: Pick<World, 'observe' | 'fail'>): Fleet {
+  const { scenario } = parseScenario(assignment.scenario)
+  const { run, url, claims, prefix, from, to } = assignment
+  const account = new Account()
+  const scheduler = new Scheduler()
+  const keys = new KeyPool()
+  const acting = new AbortController()
+  const living = new AbortController()
+  const world: World = {
+    ...{ run, url, account, scheduler, keys, observe, fail, seed: scenario.seed },
+    claimOf: ({ device, className }) => claims[device] ?? claims[className] ?? '',
+    asking: createLimit(concurrent.asking),
+    connecting: createLimit(concurrent.connecting),
+    acting: acting.signal,
+    signal: living.signal,
+  }
+  const lives = new Map<number, Life>()
+  const byName = new Map<string, Life>()
+  for (let index = from; index < to; index += 1) {
+    const life = new Life(world, planDevice(scenario, prefix, index))
+    lives.set(index, life)
+    byName.set(life.plan.device, life)
+    if (life.plan.class.keygen === 'pool') keys.expect(life.plan.keyAlgorithm, 1)
+  }
+  return { scenario, account, scheduler, lives, byName, acting, living }
+}
