@@ -9,6 +9,7 @@ import { overlaysOf } from './overlays.ts'
 import { renderPage } from './page.ts'
 import { readoutOf } from './readout.ts'
 import type { RunReport } from './run-report.ts'
+import { renderState } from './sections/judgement.ts'
 import { renderPhaseStrip } from './sections/phases.ts'
 import { firstOf, type Mark, renderMark, renderTable } from './table.ts'
 import { latencyWords } from './timelines.ts'
@@ -114,10 +115,7 @@ function renderJudgement(a: RunReport, b: RunReport): Html {
   const invariants = new Set([...a.invariants, ...b.invariants].map(({ name }) => name))
   const held = (report: RunReport, name: string): Html | string => {
     const one = report.invariants.find((invariant) => invariant.name === name)
-    if (!one) return '–'
-    return one.held
-      ? renderMark('good', `held, ${formatCount(one.checked)} checked`)
-      : renderMark('bad', `${formatCount(one.violations)} violations`)
+    return one ? html`${renderState(one)}, ${formatCount(one.checked)} checked` : '–'
   }
   const slos = new Set([...a.slos, ...b.slos].map(({ name }) => name))
   const met = (report: RunReport, name: string): Html | string => {

@@ -148,3 +148,17 @@ test('odd times and counts are drawn somewhere', () => {
   })
   expect(readPage(page).rest).not.toMatch(/NaN|Infinity|undefined/)
 })
+
+test.each([
+  ['held', { held: true, checked: 10, violations: 0 }],
+  ['nothing to judge', { held: true, checked: 0, violations: 0 }],
+  ['not judged', { held: false, checked: 0, violations: 0 }],
+  ['violated', { held: false, checked: 10, violations: 1 }],
+])('an invariant is said to be: %s', (word, found) => {
+  const report = buildReport({ minutes: 1, devices: 10 })
+  const [first] = report.invariants
+  if (!first) throw new Error('there is none')
+  const { text } = readPage(renderReport({ ...report, invariants: [{ ...first, ...found }] }))
+  const section = text.slice(text.indexOf(first.name), text.indexOf(first.statement))
+  expect(section.replace(/^[^✓✕–]*. /, '').trim()).toBe(word)
+})

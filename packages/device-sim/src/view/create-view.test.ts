@@ -63,6 +63,19 @@ test('it shows where the run is, counts and rates, percentiles, errors, invarian
   expect(text).toMatch(/worker 1 +42 % of a core +180 MiB/)
 })
 
+test('an invariant that has nothing to judge so far has neither held nor failed', () => {
+  const terminal = new Terminal(100, 40)
+  using view = createView({ stream: terminal })
+  const early = { statement: 'Stored once.', held: false, checked: 0, violations: 0 } as const
+  const examples = [{ at: 0, what: 'nothing was judged: no message was acknowledged' }]
+  view.show(liveState({ invariants: [{ name: 'stored-once', ...early, examples }] }))
+  expect(terminal.text.join('\n')).toMatch(/· stored-once +nothing to judge so far/)
+  const { stream, lines } = openLog()
+  using log = createView({ stream })
+  log.show(liveState({ invariants: [{ name: 'stored-once', ...early, examples }] }))
+  expect(lines()).toEqual([expect.stringMatching(/^35s phase=.* invariants-violated=0$/)])
+})
+
 test('a draw is one write, held back until it is whole', () => {
   const terminal = new Terminal(100, 40)
   using view = createView({ stream: terminal })
@@ -137,7 +150,7 @@ test('a log gets a line now and then, and one when the phase changes', () => {
   expect(written.map((line) => line.split(' ')[0])).toEqual(['0s', '5s', '7s'])
   expect(written[0]).toMatch(/^0s( [a-z0-9-]+=[^ ]+)+$/)
   expect(written[2]).toContain('phase=2/4:steady progress=40% connected=985/1000')
-  expect(written[2]).toContain('publish-p99=42ms errors-expected=12 errors-unexpected=3 invariants=2/2')
+  expect(written[2]).toContain('publish-p99=42ms errors-expected=12 errors-unexpected=3 invariants-violated=0')
 })
 
 test('a log tells of the first violation of an invariant at once, and once', () => {

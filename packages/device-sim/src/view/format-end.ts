@@ -47,7 +47,7 @@ function formatLatencies(report: RunReport, paint: Paint): string[] {
 function formatJudgement({ invariants, slos, startedAt }: RunReport, paint: Paint): string[] {
   const mark = (good: boolean) => (good ? paint('good', '✓') : paint('bad', '✕'))
   const held = invariants.flatMap(({ name, held: isHeld, checked, violations, examples }) => [
-    `  ${mark(isHeld)} ${padTo(name, 21)} ${formatCount(checked)} checked${violations > 0 ? `, ${formatCount(violations)} violated it` : ''}`,
+    `  ${mark(isHeld)} ${padTo(name, 21)} ${checked === 0 ? 'nothing to judge' : `${formatCount(checked)} checked`}${violations > 0 ? `, ${formatCount(violations)} violated it` : ''}`,
     ...examples.slice(0, 3).map(({ at, device, what }) => {
       return `      ${formatClock(at - startedAt)}  ${device === undefined ? '' : `${printable(device)}: `}${printable(what)}`
     }),

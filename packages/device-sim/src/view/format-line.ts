@@ -18,7 +18,7 @@ export function formatLine(state: LiveState): string {
     ['publish-p99', ms(latencies.publish?.p99)],
     ['errors-expected', countErrors(reasons, true)],
     ['errors-unexpected', countErrors(reasons, false)],
-    ['invariants', `${invariants.filter((one) => one.held).length}/${invariants.length}`],
+    ['invariants-violated', invariants.filter((one) => one.violations > 0).length],
   ]
   const told = fields.flatMap(([name, value]) => (value === undefined ? [] : `${name}=${value}`))
   return `${elapsed(state)} ${told.join(' ')}`

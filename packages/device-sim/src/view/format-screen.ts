@@ -82,12 +82,13 @@ function formatLatencies(state: LiveState, paint: Paint): string[] {
 }
 
 function formatInvariants({ invariants }: LiveState, paint: Paint): string[] {
-  const rows = invariants.map(({ name, held, checked, violations, examples }) => {
-    if (held) return `  ${paint('good', '✓')} ${padTo(name, 22)}${paint('dim', `${formatCount(checked)} checked`)}`
+  const rows = invariants.map(({ name, checked, violations, examples }) => {
+    // While it is on, one that has judged nothing has neither held nor failed.
+    if (violations === 0 && checked === 0) return paint('dim', `  · ${padTo(name, 22)}nothing to judge so far`)
+    if (violations === 0)
+      return `  ${paint('good', '✓')} ${padTo(name, 22)}${paint('dim', `${formatCount(checked)} checked`)}`
     const first = examples[0]
-    const what = first
-      ? `: ${first.device === undefined ? '' : `${printable(first.device)}, `}${printable(first.what)}`
-      : ''
+    const what = first ? `: ${[first.device, first.what].flatMap((one) => (one ? printable(one) : [])).join(', ')}` : ''
     return `  ${paint('bad', '✕')} ${padTo(name, 22)}${paint('bad', `${formatCount(violations)} violations`)}${what}`
   })
   return rows.length > 0 ? ['', ...rows] : []

@@ -22,19 +22,19 @@ export function renderInvariants({ invariants, startedAt }: RunReport): Html {
   return html`<ol class="invariants">${invariants.map((invariant) => renderInvariant(invariant, startedAt))}</ol>`
 }
 
-function renderInvariant(
-  { name, statement, held, checked, violations, examples }: InvariantVerdict,
-  startedAt: number,
-): Html {
+/** One that should have judged something and has not is no success. */
+export function renderState({ held, checked, violations }: InvariantVerdict): Html {
+  if (violations > 0) return renderMark('bad', 'violated')
+  if (!held) return renderMark('bad', 'not judged')
+  return checked === 0 ? renderMark('none', 'nothing to judge') : renderMark('good', 'held')
+}
+
+function renderInvariant(invariant: InvariantVerdict, startedAt: number): Html {
+  const { name, statement, checked, violations, examples } = invariant
   const { shown, more } = firstOf(examples, 20)
-  const judged = checked === 0 ? 'nothing to judge' : `${formatCount(checked)} checked`
-  const mark = !held
-    ? renderMark('bad', 'violated')
-    : checked === 0
-      ? renderMark('none', 'not judged')
-      : renderMark('good', 'held')
+  const judged = checked === 0 ? 'nothing was there to be judged' : `${formatCount(checked)} checked`
   const rows = shown.map(({ at, device, what }) => [formatClock(at - startedAt), device ?? '–', what])
-  return html`<li><div class="line"><h3>${name}</h3> ${mark}</div>
+  return html`<li><div class="line"><h3>${name}</h3> ${renderState(invariant)}</div>
 <div><p>${statement}</p>
 <p class="note">${judged}${violations > 0 && `, ${formatCount(violations)} violated it`}</p>
 ${rows.length > 0 && renderTable(`The first that violated ${name}`, [{ title: 'At' }, { title: 'Device' }, { title: 'What' }], rows)}
