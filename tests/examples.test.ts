@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -53,6 +54,23 @@ async function createSpecimen(id: string, [program = '', ...args]: string[]) {
     key: () => readFile(join(directory, 'key.pem'), 'utf8'),
     serial: async () => serialIn(await readFile(join(directory, 'certificate.pem'), 'utf8')),
     api: async (path = '') => (await stack.api(`/v1/devices/${id}${path}`)).json,
+  }
+}
+
+/** A server of a CA that the platform knows nothing of. */
+async function createImpostor(now = new Date()) {
+  const ca = await createTestCa({ now })
+  const key = await poolKey()
+  const { pem } = await ca.issue({ device: 'provisioner-1', profile: 'server' }, key, { hosts: ['localhost'] })
+  const cert = [pem, ...ca.issuer.chain.map((issuer) => issuer.toString())].join('')
+  return { identity: { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert }, root: ca.root.toString() }
+}
+
+/** Answers a bootstrap, and everything else with "not now". */
+function showRoots(roots: string) {
+  return (path: string, _body: string, response: ServerResponse) => {
+    response.writeHead(path === '/v1/bootstrap' ? 200 : 503, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ roots, rootFingerprint: '0'.repeat(64), serverTime: new Date().toISOString() }))
   }
 }
 
@@ -176,23 +194,61 @@ describe.each(examples)('examples/%s', (name, command) => {
   })
 
   test.each([
-    ['of another root', async (own: string) => own],
-    ['that shows the right root and has another certificate', async () => stack.ca],
+    ['of another root', (own: string) => own],
+    ['that shows the right root and has another certificate', () => stack.ca],
   ])('a server %s never sees the claim', async (_, rootsOf) => {
-    const ca = await createTestCa()
-    const key = await poolKey()
-    const { pem } = await ca.issue({ device: 'provisioner-1', profile: 'server' }, key, { hosts: ['localhost'] })
-    const chain = ca.issuer.chain.map((issuer) => issuer.toString())
-    const identity = { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: [pem, ...chain].join('') }
-    const roots = await rootsOf(ca.root.toString())
-    await using front = await openFront(identity, (_path, _body, response) => {
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify({ roots, rootFingerprint: '', serverTime: new Date().toISOString() }))
-    })
+    const { identity, root: own } = await createImpostor()
+    const roots = rootsOf(own)
+    await using front = await openFront(identity, showRoots(roots))
     const victim = await createSpecimen(`${name}-${roots === stack.ca ? 'misled' : 'lured'}`, command())
     await using running = victim.start(front.url)
     expect(await running.exited(), running.output()).toBe(untrusted)
     expect(front.paths).toEqual(['/v1/bootstrap'])
+  })
+
+  test('a clock that is behind is not taken for an impostor', async () => {
+    const { identity, root: own } = await createImpostor(new Date(Date.now() + 3 * 86_400_000))
+    await using front = await openFront(identity, showRoots(own))
+    const early = await createSpecimen(`${name}-early`, command())
+    const [, , secret] = early.claim.split('.')
+    const fingerprint = new X509Certificate(own).fingerprint256.replaceAll(':', '').toLowerCase()
+    await writeFile(early.claimFile, `muster1.${'0'.repeat(16)}.${secret}.${fingerprint}`)
+    await using running = early.start(front.url)
+    // The SDK verifies without a clock; the others wait for one.
+    if (name === 'linux-board') await waitFor('the claim', () => front.paths.includes('/v1/enrol'))
+    else expect((await running.prints(/clock says|again in/)).input).toMatch(/clock|not yet valid/)
+    expect(front.paths.includes('/v1/enrol')).toBe(name === 'linux-board')
+  })
+
+  test('roots that the verified server hands out are trusted from then on', async () => {
+    const { root: next } = await createImpostor()
+    await using front = await openFront(server.credentials, async (path, body, response) => {
+      const answer = await call({ port: stack.ports.api, ca: stack.ca, path, ...(body && { body }) })
+      response.writeHead(answer.status, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ ...answer.json, roots: stack.ca + next }))
+    })
+    const device = await createSpecimen(`${name}-rolled`, command())
+    await using running = device.start(front.url)
+    await running.prints(/^enrolled /m)
+    const stored = await readFile(join(device.directory, 'roots.pem'), 'utf8')
+    expect(stored.match(/-----BEGIN CERTIFICATE-----/g)?.length).toBe(2)
+  })
+
+  test('an answer for another key is not kept', async () => {
+    const { store } = await stack.enrolDevice(`${name}-other`)
+    const foreign = (await store.loadEnrolment())?.enrolment
+    await using front = await openFront(server.credentials, async (path, _body, response) => {
+      response.writeHead(path === '/v1/enrol' ? 201 : 200, { 'content-type': 'application/json' })
+      response.end(
+        JSON.stringify(
+          path === '/v1/enrol' ? foreign : { ...foreign, rootFingerprint: '0'.repeat(64), roots: stack.ca },
+        ),
+      )
+    })
+    const device = await createSpecimen(`${name}-swapped`, command())
+    await using running = device.start(front.url)
+    expect(await running.exited(), running.output()).toBe(untrusted)
+    expect(await readdir(device.directory)).not.toContain('enrolment.json')
   })
 
   test('a claim that is worth nothing is refused with its name', async () => {
