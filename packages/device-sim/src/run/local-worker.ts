@@ -19,8 +19,13 @@ export function startLocalWorker(name: string): WorkerLink {
       output = (output + text).slice(-outputCharacters)
     })
   child.on('message', (report: Report) => reports.add(report))
-  const ended = once(child, 'close').then(
-    ([code, signal]) => [`ended with ${signal ?? code}`, output.trim()].filter(Boolean).join(': '),
+  const streams = [child.stdout, child.stderr].map((stream) => stream && once(stream, 'close'))
+  // Not `close`: where it is we who disconnect, Node never tells it.
+  const ended = once(child, 'exit').then(
+    async ([code, signal]) => {
+      await Promise.all(streams)
+      return [`ended with ${signal ?? code}`, output.trim()].filter(Boolean).join(': ')
+    },
     (error: Error) => `could not be started: ${error.message}`,
   )
   return {
