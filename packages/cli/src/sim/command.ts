@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import type { MeasuredProcess } from '@muster/device-sim'
+import { type Command, InvalidArgumentError } from 'commander'
 import { parseCount, parseFactor, parseShare } from '../options.ts'
 import type { Cli } from '../settings.ts'
 
@@ -15,6 +16,12 @@ export function addSimCommand(program: Command, cli: Cli): void {
   addFleet(sim, cli)
 }
 
+function addProcess(text: string, before: MeasuredProcess[] = []): MeasuredProcess[] {
+  const [, name, pid] = /^([^=]+)=(\d+)$/.exec(text) ?? []
+  if (name === undefined || pid === undefined) throw new InvalidArgumentError('Like redis=1234.')
+  return [...before, { name, pid: Number(pid) }]
+}
+
 const addSize = (command: Command) =>
   command
     .option('--small', 'at the small size that the scenario names')
@@ -29,6 +36,7 @@ function addRun(sim: Command, cli: Cli): void {
     .option('--remote <n>', 'wait for so many `muster sim worker`, and let them play', parseCount)
     .option('--broker <url>', 'on any MQTT broker, like mqtts://host:8883, with --ca and --certificates')
     .option('--certificates <dir>', 'with --broker: <client id>.crt and <client id>.key of its devices')
+    .option('--process <name=pid>', 'measure this process, and all it has started, too; again for several', addProcess)
     .option('--report <dir>', 'write report.html and report.json there')
     .option('--keep', 'leave its devices and claims on the platform')
     .action(async (name: string, _, command: Command) => {

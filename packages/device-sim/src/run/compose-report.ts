@@ -22,6 +22,8 @@ interface Played {
   invariants: InvariantVerdict[]
   skipped: readonly string[]
   workers: readonly PlayedWorker[]
+  /** The platform's processes. */
+  others: RunReport['processes']
 }
 
 interface PlayedWorker {
@@ -59,7 +61,7 @@ export function composeReport(played: Played): RunReport {
   }
 }
 
-function listProcesses({ tally, workers }: Played): RunReport['processes'] {
+function listProcesses({ tally, workers, others }: Played): RunReport['processes'] {
   const own = process.resourceUsage()
   const coordinator = {
     ...{ name: 'coordinator', pid: process.pid, host: hostname() },
@@ -71,5 +73,5 @@ function listProcesses({ tally, workers }: Played): RunReport['processes'] {
     const perDeviceBytes = devices > 0 ? Math.max(0, Math.round((rssPeakBytes - rssBytes) / devices)) : 0
     return { name: `worker ${name}`, pid, host, cpuMs, rssPeakBytes, perDeviceBytes }
   })
-  return [coordinator, ...all]
+  return [...others, ...all, coordinator]
 }

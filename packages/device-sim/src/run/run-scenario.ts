@@ -13,6 +13,7 @@ import { type Crew, gatherCrew } from './crew.ts'
 import { followDevices } from './follow-devices.ts'
 import type { LiveState } from './live.ts'
 import { describeNow } from './live-state.ts'
+import { type MeasuredProcess, measureProcesses } from './measure-processes.ts'
 import { openPlatform } from './open-platform.ts'
 import { playPhase } from './play-phase.ts'
 import { createTally } from './tally.ts'
@@ -24,6 +25,8 @@ export interface RunOptions extends ParsedScenario {
   skipped?: readonly string[]
   /** Whoever plays the devices; they are let go at the end. `service`: where there is Muster. */
   recruit(run: string, service: Service | undefined): Promise<readonly WorkerLink[]>
+  /** Of the platform: what they use is in the report, too. */
+  processes?: readonly MeasuredProcess[]
   /** Ends the run in order: the report is about what has been. */
   signal: AbortSignal
   onLive?: (state: LiveState) => void
@@ -75,6 +78,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
     ...equipment(from, to),
   }))
 
+  await using measuring = await measureProcesses(options.processes ?? [])
   const phases: RunReport['phases'] = []
   using _ = everySecond(() => {
     tally.endSecond(Date.now())
@@ -93,6 +97,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
     url: stage.url,
     skipped: [...(options.skipped ?? []), ...stage.skipped],
     invariants: invariants.verdicts(),
+    others: measuring.list(),
     workers: ready.map((worker, index) => ({ ...worker, name: crew.names[index] ?? '', devices: shares[index] ?? 0 })),
   })
 }
