@@ -8,6 +8,7 @@ import { brokerOf, serialOf } from './thin-link.ts'
 export async function enrolLife(life: Life, signal: AbortSignal): Promise<void> {
   const { plan, equipment, world } = life
   const { store } = equipment
+  await world.prepare?.(store, plan.index)
   const isKnown = (await store.loadEnrolment()) !== undefined
   if (!isKnown && plan.class.keygen === 'pool' && !(await store.loadKey()))
     await store.addKey(await world.keys.take(plan.keyAlgorithm))

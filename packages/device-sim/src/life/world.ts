@@ -1,3 +1,4 @@
+import type { DeviceStore } from '@muster/device'
 import type { KeyPool } from '../keys/key-pool.ts'
 import type { Observation } from '../observations.ts'
 import type { DevicePlan } from '../plan/device-plan.ts'
@@ -13,6 +14,8 @@ export interface World {
   /** The provisioner. */
   url: string
   claimOf(plan: DevicePlan): string
+  /** Where a device need not enrol: puts its certificate into its store. */
+  prepare: ((store: DeviceStore, index: number) => Promise<void>) | undefined
   account: Account
   observe(observation: Observation): void
   /** Something that must not happen: no device's failure, one of the simulator. */

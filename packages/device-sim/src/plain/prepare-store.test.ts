@@ -5,7 +5,7 @@ import { enrol, loadCredentials, memoryStore } from '@muster/device'
 import { createTestCa, poolKey } from '@muster/pki/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { listIdentities } from './list-identities.ts'
-import { prepareStore } from './prepare-store.ts'
+import { createPreparation } from './prepare-store.ts'
 
 const ca = await createTestCa()
 let directory: string
@@ -30,7 +30,10 @@ test('identities are certificates that have a key, in the order of their names',
 test('a prepared device needs nobody to enrol, and shows its whole chain', async () => {
   const store = memoryStore()
   const broker = { url: 'mqtts://localhost:1', ca: ca.root.toString(), directory }
-  await prepareStore(store, broker, { id: 'pump-1', fleet: 'default' })
+  const prepare = createPreparation(broker, 'default')
+  await prepare(store, 0)
+  await prepare(store, 0)
+  await expect(prepare(memoryStore(), 2)).rejects.toThrow('no certificate')
   const claim = `muster1.${'0'.repeat(16)}.${'0'.repeat(43)}.${'0'.repeat(64)}`
   const { device, mqtt } = await enrol({ url: 'https://localhost:1', claim, store })
   expect(device.id).toBe('pump-1')

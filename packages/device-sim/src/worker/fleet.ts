@@ -2,6 +2,7 @@ import { KeyPool } from '../keys/key-pool.ts'
 import { Life } from '../life/life.ts'
 import type { World } from '../life/world.ts'
 import { createLimit } from '../limit.ts'
+import { createPreparation } from '../plain/prepare-store.ts'
 import { planDevice } from '../plan/plan-device.ts'
 import { parseScenario } from '../scenario/parse-scenario.ts'
 import type { Scenario } from '../scenario/schema.ts'
@@ -27,7 +28,7 @@ export interface Fleet {
 
 export function createFleet(assignment: Assignment, { observe, fail }: Pick<World, 'observe' | 'fail'>): Fleet {
   const { scenario } = parseScenario(assignment.scenario)
-  const { run, url, claims, prefix, from, to } = assignment
+  const { run, url, claims, prefix, fleet, from, to, ready } = assignment
   const account = new Account()
   const scheduler = new Scheduler()
   const keys = new KeyPool()
@@ -36,6 +37,7 @@ export function createFleet(assignment: Assignment, { observe, fail }: Pick<Worl
   const world: World = {
     ...{ run, url, account, scheduler, keys, observe, fail, seed: scenario.seed },
     claimOf: ({ device, className }) => claims[device] ?? claims[className] ?? '',
+    prepare: ready && createPreparation(ready, fleet),
     asking: createLimit(concurrent.asking),
     connecting: createLimit(concurrent.connecting),
     acting: acting.signal,
@@ -47,7 +49,7 @@ export function createFleet(assignment: Assignment, { observe, fail }: Pick<Worl
     const life = new Life(world, planDevice(scenario, prefix, index))
     lives.set(index, life)
     byName.set(life.plan.device, life)
-    if (life.plan.class.keygen === 'pool') keys.expect(life.plan.keyAlgorithm, 1)
+    if (life.plan.class.keygen === 'pool' && !ready) keys.expect(life.plan.keyAlgorithm, 1)
   }
   return { scenario, account, scheduler, lives, byName, acting, living }
 }
