@@ -97,7 +97,7 @@ export function equip(plan: DevicePlan, context: EquipContext): Equipment {
       if (pass(step)) throw new PowerCut()
     },
     expects: expectsOf(plan, played),
-    actors: listActors(faults),
+    actors: listActors(faults).map(({ at, act }) => ({ at, act: (actor) => act({ ...actor, observe }) })),
   }
 }
 
