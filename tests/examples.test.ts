@@ -272,3 +272,13 @@ test('out of a drawer each comes back with a certificate that has ended, renews 
   }
   await Promise.all(drawer.map(comeBack))
 })
+
+test('a broker that is gone for a moment costs none of them more than a pause', async () => {
+  await using processes = new AsyncDisposableStack()
+  const running = drawer.map(({ device }) => processes.use(device.start()))
+  await Promise.all(running.map((each) => each.prints(/^published /m)))
+  await stack.crash('broker')
+  const printed = running.map((each) => each.output().length)
+  const isBack = (each: RunningProcess, at: number) => /^published /m.test(each.output().slice(printed[at]))
+  await waitFor('all publish again', () => running.every(isBack), { timeoutMs: 40_000 })
+})
