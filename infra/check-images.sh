@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 for target in provisioner broker cli; do
   mkdir "$work/$target"
   # .dockerignore
-  git ls-files -z --cached --others --exclude-standard -- package.json pnpm-lock.yaml pnpm-workspace.yaml LICENSE packages tests/package.json ':!*.test.ts' |
+  git ls-files -z --cached --others --exclude-standard -- package.json pnpm-lock.yaml pnpm-workspace.yaml LICENSE packages patches tests/package.json examples/linux-board/package.json ':!*.test.ts' |
     xargs -0 cp --parents --target-directory "$work/$target"
   # The target's own RUN line
   install=$(awk -v stage="AS $target-installed" 'index($0, stage) { found = 1; next } found && sub(/^RUN pnpm /, "") { print; exit }' infra/Dockerfile)
