@@ -43,14 +43,16 @@ export interface Stack extends AsyncDisposable {
   crash(role: Role): Promise<void>
 }
 
-export async function startStack(options: { database?: TestDb } = {}): Promise<Stack> {
+export async function startStack(
+  options: { database?: TestDb /** As `start` takes it. */; extra?: Partial<Record<Role, NodeJS.ProcessEnv>> } = {},
+): Promise<Stack> {
   const database = options.database ?? (await openTestDb())
   const data = await mkdtemp(join(tmpdir(), 'muster-e2e-'))
   const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
   const ports = { api, pki, mqtt, provisionerMetrics, brokerMetrics }
   const processes = new Map<Role, RunningProcess>()
   const further: RunningProcess[] = []
-  const extras = new Map<Role, NodeJS.ProcessEnv>()
+  const extras = new Map(Object.entries(options.extra ?? {}) as [Role, NodeJS.ProcessEnv][])
   const claimFile = join(data, 'broker.claim')
 
   const env = (role: Role): NodeJS.ProcessEnv => ({

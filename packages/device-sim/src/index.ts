@@ -1,7 +1,7 @@
 export type { FleetEvent } from './events.ts'
 export { runFleet } from './fleet.ts'
 export { formatSummary } from './format-summary.ts'
-export type { Invariant } from './invariants/invariant.ts'
+export { type Invariant, type InvariantName, invariantNames } from './invariants/invariant.ts'
 export type { Percentiles } from './measure/latency.ts'
 export type { Observation } from './observations.ts'
 export type { OperatorApi } from './operator/operator-api.ts'
