@@ -69,6 +69,23 @@ describe('works', () => {
     await client.endAsync()
   })
 
+  test('what is sent again says so, what waited for the connection does not', async () => {
+    const client = await connect({ store: await enrolledStore(), ...fast })
+    const first = broker.connections.at(-1)
+    first?.socket.pause()
+    const again = client.publishAsync('t', 'again', { qos: 1 })
+    first?.socket.destroy()
+    await new Promise<void>((resolve) => client.once('close', () => resolve()))
+    const late = client.publishAsync('t', 'late', { qos: 1 })
+    await Promise.all([again, late])
+    const found = broker.published.slice(-2).map(({ payload, dup }) => ({ payload: String(payload), dup }))
+    expect(found.toSorted((a, b) => (a.payload < b.payload ? -1 : 1))).toEqual([
+      { payload: 'again', dup: true },
+      { payload: 'late', dup: false },
+    ])
+    await client.endAsync()
+  })
+
   test('sent away by a broker that cannot store now (0x89), it comes back soon, with what was not acknowledged', async () => {
     const client = await connect({ store: await enrolledStore(), ...fast })
     const first = broker.connections.at(-1)

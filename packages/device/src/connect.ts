@@ -1,6 +1,7 @@
 import { MusterError } from '@muster/contracts'
 import { type IClientOptions, MqttClient, type OnMessageCallback, type Packet } from 'mqtt'
 import { Link } from './connection/link.ts'
+import { markDuplicates } from './connection/mark-duplicates.ts'
 import { rememberLink } from './connection/present-renewed.ts'
 import { refusalOf } from './connection/refusal.ts'
 import { pauseMs } from './retry.ts'
@@ -52,6 +53,7 @@ export async function connect(options: ConnectOptions): Promise<MqttClient> {
     reconnectOnConnackError: true,
   })
   rememberLink(client, link)
+  markDuplicates(client)
   if (onMessage) client.on('message', onMessage)
   const admitted = admission(client, link, signal)
   spreadReconnects(client, link, { maxMs: maxReconnectMs, refusedMs: refusedRetryMs })

@@ -1,6 +1,7 @@
-import { isErrorCode, type MusterError } from '@muster/contracts'
+import { isErrorCode, MusterError } from '@muster/contracts'
 import { refusalOf } from '@muster/device'
-import { ConnectFailure } from '../client/connection.ts'
+import type { IConnackPacket } from 'mqtt'
+import { ConnectFailure } from '../client/connect-options.ts'
 import type { Version } from '../client/encode.ts'
 
 export interface Judgement {
@@ -12,12 +13,18 @@ export interface Judgement {
 
 /** What a connection that was not admitted, or was ended, means to the device; as the SDK sees it. */
 export function judgeFailure(error: unknown, version: Version): Judgement {
+  if (error instanceof MusterError) return { refused: true, code: error.code }
   if (!(error instanceof ConnectFailure)) return { refused: false, code: codeOf(error) }
   const { reasonCode, reason, message } = error
   if (reasonCode === undefined) return { refused: isAlertAboutUs(message), code: message.toLowerCase() }
   const told = version === 5 ? { reasonCode, properties: { reasonString: reason } } : { returnCode: reasonCode }
-  const refusal = refusalOf({ cmd: 'connack', sessionPresent: false, ...told })
-  return { refused: refusal !== undefined, code: nameCode(refusal, reasonCode, reason) }
+  return judgeConnack({ cmd: 'connack', sessionPresent: false, ...told })
+}
+
+export function judgeConnack(packet: IConnackPacket): Judgement {
+  const refusal = refusalOf(packet)
+  const { reasonCode = packet.returnCode ?? 0, properties } = packet
+  return { refused: refusal !== undefined, code: nameCode(refusal, reasonCode, properties?.reasonString ?? '') }
 }
 
 export function judgeDisconnect(reasonCode: number | undefined, reason: string): Judgement {
@@ -38,7 +45,7 @@ function isAlertAboutUs(code: string): boolean {
   return /ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)
 }
 
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return 'internal'
   return 'code' in error && typeof error.code === 'string' ? error.code.toLowerCase() : 'internal'
 }

@@ -1,43 +1,35 @@
-import { pauseMs } from '@muster/device'
+import type { IConnackPacket } from 'mqtt'
 import { equip } from '../faults/equip.ts'
-import type { Doing, Equipment, Seen } from '../faults/equipment.ts'
+import type { Equipment } from '../faults/equipment.ts'
 import type { DevicePlan } from '../plan/device-plan.ts'
 import type { Due } from '../telemetry/scheduler.ts'
 import { startActors } from './act.ts'
+import { Attempts } from './attempts.ts'
 import { enrolLife } from './enrol-life.ts'
 import { hearMessage, subscribeToAll } from './hear.ts'
-import { hexCode, type Judgement, judgeDisconnect, judgeFailure } from './judge.ts'
+import { hexCode, type Judgement, judgeConnack, judgeDisconnect, judgeFailure } from './judge.ts'
 import type { Link } from './link.ts'
 import type { Message } from './message.ts'
 import { Outbox } from './outbox.ts'
 import { renewWhenDue } from './renew-life.ts'
+import { openSdkLink } from './sdk-link.ts'
 import type { StreamRun } from './stream-run.ts'
-import { openThinLink, type ThinLink, type Ticket } from './thin-link.ts'
+import { openThinLink, type Ticket } from './thin-link.ts'
+import { Witness } from './witness.ts'
 import type { World } from './world.ts'
 
-/** As the SDK has it: a suspended device may be resumed, but not within seconds. */
-const refusedPauseMs = 300_000
-const steadyMs = 30_000
-/** So long a device that is resumed asks again soon. */
-const resumeMs = 30_000
+/** Not worth another client. */
+const shortMs = 1_000
 
 /**
  * One device, from power-on to the end of the run:
  * off -> enrolling -> away <-> connecting -> connected; a power cut or new firmware leads back to off.
  */
-export class Life {
-  readonly world: World
-  readonly plan: DevicePlan
+export class Life extends Witness {
   readonly equipment: Equipment
   readonly outbox = new Outbox()
   state: 'off' | 'enrolling' | 'away' | 'connecting' | 'connected' = 'off'
-  /** What the operator has done to it. */
-  told: 'revoked' | 'suspended' | undefined
   link: Link | undefined
-  /** The last word of the platform, where that was no. */
-  refusal: string | undefined
-  /** Why it is not connected, where nobody said no. */
-  failure: string | undefined
   broker: { host: string; port: number } | undefined
   /** What it may hear. */
   grants: readonly string[] = []
@@ -56,30 +48,22 @@ export class Life {
   #power: AbortController | undefined
   #attempt: Due | undefined
   #renewal: Due | undefined
-  #failures = 0
-  #connectedAt = 0
-  #eagerUntil = 0
+  readonly #attempts: Attempts
+  /** Away, and coming back by itself. */
+  #returning: Link | undefined
   #publishedThisBoot = false
-  #actors = new Set<'boot' | 'connected'>()
-  #refused: PromiseWithResolvers<void> | undefined
+  #hasStarted = false
+  #hasBeenIn = false
 
   constructor(world: World, plan: DevicePlan) {
-    this.world = world
-    this.plan = plan
+    super(world, plan)
+    this.#attempts = new Attempts(plan.class.network.disconnectEvery)
     this.equipment = equip(plan, {
       seed: world.seed,
       observe: (seen) => this.see(seen),
       cut: (offMs) => this.cutPower(offMs),
       signal: world.signal,
     })
-  }
-
-  see(seen: Seen): void {
-    this.world.observe({ device: this.plan.device, at: Date.now(), ...seen } as Parameters<World['observe']>[0])
-  }
-
-  now(): number {
-    return this.equipment.now?.() ?? Date.now()
   }
 
   get isOn(): boolean {
@@ -93,26 +77,20 @@ export class Life {
     return this.state === 'connected' || this.refusal !== undefined
   }
 
-  /** Until it has been refused. */
-  get refused(): Promise<void> {
-    this.#refused ??= Promise.withResolvers()
-    if (this.refusal !== undefined) this.#refused.resolve()
-    return this.#refused.promise
-  }
-
   boot(): void {
     if (this.#power || this.world.signal.aborted) return
-    if (!this.enrolledBefore) this.world.account.counts.started += 1
     this.comesBack = false
     this.#power = new AbortController()
     this.state = 'enrolling'
     this.refusal = undefined
-    this.#failures = 0
+    this.#attempts.forget()
     this.#publishedThisBoot = false
     this.#guard(async (signal) => {
       this.equipment.boot()
+      if (!this.#hasStarted) this.world.account.counts.started += 1
       this.equipment.step('boot')
-      this.act('boot')
+      if (!this.#hasStarted) startActors(this, 'boot')
+      this.#hasStarted = true
       await enrolLife(this, signal)
       signal.throwIfAborted()
       for (const stream of this.streams) stream.start()
@@ -123,7 +101,7 @@ export class Life {
 
   /** New firmware, or the end: everything is said that has to be said before. */
   shutDown(): void {
-    this.leave()
+    this.#endLink((link) => link.leave())
     this.#powerOff()
   }
 
@@ -137,28 +115,42 @@ export class Life {
 
   /** The connection breaks, and the device comes back when it may. */
   interrupt(offlineMs: number): void {
-    if (!this.#power || this.state === 'enrolling') return
-    this.#endLink((link) => link.cut())
+    if (this.state !== 'connected' && this.state !== 'away') return
     this.refusal = undefined
-    this.#failures = 0
-    this.#retry(offlineMs + pauseMs(0, {}))
+    this.#attempts.forget()
+    const returning = this.link?.returning
+    if (returning && offlineMs < shortMs) {
+      this.#letReturn()
+      returning.interrupt()
+      return
+    }
+    this.#endLink((link) => link.cut())
+    this.#retry(offlineMs + this.#attempts.pauseMs(false))
   }
 
-  leave(): void {
-    this.#endLink((link) => link.leave())
+  /** Changes over to the certificate that follows. */
+  present(): void {
+    this.avoidsNext = false
+    if (this.state === 'connecting') this.world.scheduler.after(shortMs, () => this.present())
+    else if (this.link?.returning) this.#letReturn().returning?.hurry()
+    else {
+      if (this.link) this.#endLink((link) => link.leave())
+      this.connectNow()
+    }
   }
 
   /** At once, whatever it was waiting for. */
   connectNow(afterMs = 0): void {
+    if (this.state !== 'away') return
     this.refusal = undefined
-    if (this.state === 'away') this.#retry(afterMs)
+    if (this.#returning) this.#returning.returning?.hurry()
+    else this.#retry(afterMs)
   }
 
   /** The operator lets it in again, or is about to. */
   resume(): void {
-    this.#eagerUntil = performance.now() + resumeMs
-    this.#failures = 0
-    this.connectNow(pauseMs(0, {}))
+    this.#attempts.expectAdmission()
+    this.connectNow(this.#attempts.pauseMs(false))
   }
 
   publish(message: Message): void {
@@ -167,8 +159,9 @@ export class Life {
   }
 
   /** A message with QoS 1 or 2 is done with. */
-  settle({ n, sender, topic, at }: Message, reasonCode: number): void {
-    if (reasonCode >= 0x80) {
+  settle({ n, sender, topic, at, released }: Message, reasonCode: number): void {
+    // MQTT 5 §4.3.3: what was received with QoS 2 has arrived, also where the broker has forgotten its number since.
+    if (reasonCode >= 0x80 && !released) {
       this.refuse('publish', hexCode(reasonCode))
       return
     }
@@ -187,39 +180,16 @@ export class Life {
   closed(link: Link, reasonCode: number | undefined, reason: string): void {
     if (this.link !== link) return
     this.#unlink(link, { byUs: false, ...(reasonCode !== undefined && { reasonCode }) })
-    this.#failures = performance.now() - this.#connectedAt > steadyMs ? 0 : this.#failures + 1
+    this.#attempts.noteClose()
+    if (link.returning) this.#returning = link
     this.#judge(judgeDisconnect(reasonCode, reason), 'connection')
   }
 
-  /** Counts what the platform has refused. */
-  refuse(doing: Doing, code: string): void {
-    this.note(doing, code)
-    this.see({ saw: 'refused', doing, code })
+  /** A client that comes back by itself was not let in. */
+  refuseReturn(connack: IConnackPacket): void {
+    if (this.#returning) this.#judge(judgeConnack(connack), 'connect')
   }
 
-  note(doing: Doing | 'connection', code: string, expected = this.expects(doing, code)): void {
-    this.world.account.note(doing, code, expected)
-  }
-
-  expects(doing: Doing | 'connection', code: string): boolean {
-    if (this.told !== undefined) return true
-    if (doing !== 'connection') return this.equipment.expects(doing, code)
-    return this.plan.faults.length > 0 || this.plan.class.network.disconnectEvery !== undefined
-  }
-
-  act(at: 'boot' | 'connected'): void {
-    if (this.#actors.has(at)) return
-    this.#actors.add(at)
-    startActors(this, at)
-  }
-
-  /** Told by the platform that it may not go on: it asks again, but not soon. */
-  takeRefusal(code: string): void {
-    this.refusal = code
-    this.#refused?.resolve()
-  }
-
-  /** Over before `ms` where the device is off by then. */
   renewAfter(ms: number, renew: () => void): void {
     this.world.scheduler.cancel(this.#renewal)
     this.#renewal = this.world.scheduler.after(ms, renew)
@@ -242,37 +212,40 @@ export class Life {
   async #connect(signal: AbortSignal): Promise<void> {
     this.state = 'connecting'
     try {
-      const link = await this.world.connecting(() => openThinLink(this, signal))
+      const link = await this.#open(signal)
       if (signal.aborted) return link.cut()
-      this.#admit(link)
+      this.admit(link)
     } catch (error) {
       if (signal.aborted) return
-      this.#failures += 1
+      this.#attempts.noteFailure()
       this.state = 'away'
       this.#judge(judgeFailure(error, this.plan.class.mqtt.version), 'connect')
     }
   }
 
-  #admit(link: ThinLink): void {
-    const { account } = this.world
+  #open(signal: AbortSignal): Promise<Link> {
+    if (this.plan.class.client === 'sdk') return openSdkLink(this, signal)
+    return this.world.connecting(() => openThinLink(this, signal))
+  }
+
+  /** The broker has let it in: the first time, or again. */
+  admit(link: Link): void {
     this.link = link
     this.serial = link.serial
     this.state = 'connected'
     this.refusal = undefined
     this.failure = undefined
     this.avoidsNext = false
-    if (this.#eagerUntil > 0) this.told = undefined
-    this.#eagerUntil = 0
-    this.#connectedAt = performance.now()
-    account.counts.connections += 1
-    account.counts.connected += 1
-    if (link.resumed) account.counts.resumed += 1
-    account.record(link.resumed ? 'resume' : 'connect', link.tookMs)
+    this.#returning = undefined
+    if (this.#attempts.noteAdmission()) this.told = undefined
+    this.world.account.admit(link)
     this.see({ saw: 'connected', serial: link.serial, resumed: link.resumed })
     for (const { topic, n, sender } of link.sendAgain()) if (sender) this.see({ saw: 'sent-again', topic, n })
     if (!link.sessionPresent) this.#guard(() => subscribeToAll(this, link))
     this.#guard(async () => this.equipment.step('connected'))
-    if (this.state === 'connected') this.act('connected')
+    if (this.#hasBeenIn || !this.link) return
+    this.#hasBeenIn = true
+    startActors(this, 'connected')
   }
 
   #judge({ refused, code }: Judgement, doing: 'connect' | 'connection'): void {
@@ -282,13 +255,9 @@ export class Life {
     // There may be another certificate: which of the two the platform wants is not known here.
     const hasAlternative = refused && this.presentsNext
     if (refused) this.avoidsNext = this.presentsNext
-    const isHopeful = !refused || performance.now() < this.#eagerUntil
-    if (isHopeful) this.#retry(pauseMs(this.#failures, {}))
-    else if (hasAlternative) this.#retry(pauseMs(0, {}))
-    else {
-      this.takeRefusal(code)
-      this.#retry(pauseMs(0, { minMs: refusedPauseMs, maxMs: refusedPauseMs }))
-    }
+    const isFinal = this.#attempts.isFinal({ refused, code }, hasAlternative)
+    if (isFinal) this.takeRefusal(code)
+    if (!this.#returning) this.#retry(this.#attempts.pauseMs(isFinal))
   }
 
   #retry(ms: number): void {
@@ -300,9 +269,20 @@ export class Life {
 
   #endLink(end: (link: Link) => void): void {
     const { link } = this
+    if (this.#returning) end(this.#returning)
+    this.#returning = undefined
     if (!link) return
-    end(link)
     this.#unlink(link, { byUs: true })
+    end(link)
+  }
+
+  /** Its connection ends now, by us, and its client comes back by itself. */
+  #letReturn(): Link {
+    const { link } = this
+    if (!link) throw new TypeError('there is no connection to return from')
+    this.#unlink(link, { byUs: true })
+    this.#returning = link
+    return link
   }
 
   #unlink({ serial }: Link, how: { byUs: boolean; reasonCode?: number }): void {

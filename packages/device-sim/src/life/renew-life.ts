@@ -10,7 +10,10 @@ export function renewLife(life: Life, newKeys: boolean): void {
   life.whilePowered(async (signal) => {
     life.renewing = true
     try {
-      if (await getNext(life, newKeys, signal)) await present(life)
+      if (!(await getNext(life, newKeys, signal))) return
+      // The platform sees the new certificate with the next connection.
+      life.present()
+      renewWhenDue(life)
     } finally {
       if (!signal.aborted) life.renewing = false
     }
@@ -58,12 +61,4 @@ async function getNext(life: Life, newKeys: boolean, signal: AbortSignal): Promi
     life.refuse('renew', error.code)
     return false
   }
-}
-
-/** The platform sees the new certificate with the next connection. */
-async function present(life: Life): Promise<void> {
-  life.avoidsNext = false
-  if (life.state === 'connected') life.leave()
-  life.connectNow()
-  renewWhenDue(life)
 }

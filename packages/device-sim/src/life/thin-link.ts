@@ -2,7 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Enrolment } from '@muster/contracts'
 import { type Credentials, loadCredentials, loadNextCredentials } from '@muster/device'
-import { Connection, type ConnectionEvents } from '../client/connection.ts'
+import type { ConnectionEvents } from '../client/connect-options.ts'
+import { Connection } from '../client/connection.ts'
 import type { Answer } from '../client/read-answer.ts'
 import { readMessage } from '../client/read-packets.ts'
 import type { Voice } from '../faults/actor.ts'
@@ -81,7 +82,7 @@ export class ThinLink implements Link, ConnectionEvents {
   #connection: Connection | undefined
   #whenClosed: ((reasonCode: number | undefined) => void)[] | undefined
   resumed = false
-  tookMs = 0
+  tookMs: number | undefined
 
   constructor(life: Life, serial: string) {
     this.#life = life

@@ -1,5 +1,6 @@
 import { createSecureContext, type SecureContext } from 'node:tls'
-import { Connection, type ConnectionEvents } from '../client/connection.ts'
+import type { ConnectionEvents } from '../client/connect-options.ts'
+import { Connection } from '../client/connection.ts'
 import type { Closing, Commands, ConnectOutcome, ConnectSettings, Heard, Identity, Range, Target } from './commands.ts'
 import { inParallel } from './in-parallel.ts'
 

@@ -1,4 +1,5 @@
-export { ConnectFailure, Connection, type ConnectionEvents, type ConnectionOptions } from '../client/connection.ts'
+export { ConnectFailure, type ConnectionEvents, type ConnectionOptions } from '../client/connect-options.ts'
+export { Connection } from '../client/connection.ts'
 export { createPublishTemplate } from '../client/encode.ts'
 export { readMessage } from '../client/read-packets.ts'
 export type { Closing, ConnectOutcome, Heard, Identity, PublishOutcome, Range, Target } from './commands.ts'

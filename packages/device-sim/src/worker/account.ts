@@ -28,6 +28,14 @@ export class Account {
     latency.record(ms)
   }
 
+  /** A connection has been made; how long that took is not always known. */
+  admit({ resumed, tookMs }: { resumed: boolean; tookMs: number | undefined }): void {
+    this.counts.connections += 1
+    this.counts.connected += 1
+    if (resumed) this.counts.resumed += 1
+    if (tookMs !== undefined) this.record(resumed ? 'resume' : 'connect', tookMs)
+  }
+
   /** Something did not work; `expected`: a fault or the operator explains it. */
   note(doing: string, code: string, expected: boolean): void {
     const reason = `${doing}:${code}`

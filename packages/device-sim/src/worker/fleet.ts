@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { KeyPool } from '../keys/key-pool.ts'
 import { Life } from '../life/life.ts'
 import type { World } from '../life/world.ts'
@@ -34,6 +35,8 @@ export function createFleet(assignment: Assignment, { observe, fail }: Pick<Worl
   const keys = new KeyPool()
   const acting = new AbortController()
   const living = new AbortController()
+  // Every device listens to them.
+  setMaxListeners(0, acting.signal, living.signal)
   const world: World = {
     ...{ run, url, account, scheduler, keys, observe, fail, seed: scenario.seed },
     claimOf: ({ device, className }) => claims[device] ?? claims[className] ?? '',

@@ -17,7 +17,7 @@ export interface WorkerPorts {
 /** Plays the devices that it is assigned, as it is ordered. Resolves when it is told to stop. */
 export function playWorker({ receive, send }: WorkerPorts): Promise<void> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
-  const openBefore = listOpen()
+  let openBefore: string[] = []
   const observer = createObserver((observations) => send({ report: 'observed', observations }))
   const ending = new AbortController()
   let fleet: Fleet | undefined
@@ -68,6 +68,9 @@ export function playWorker({ receive, send }: WorkerPorts): Promise<void> {
       if (!ending.signal.aborted) fail(error)
     })
   })
+  // With the channel that the orders come by, and what Node opens when it is first used.
+  void [process.stdout, process.stderr]
+  openBefore = listOpen()
   send({ report: 'ready', pid: process.pid, host: hostname(), rssBytes: process.memoryUsage.rss() })
   return stopped
 }
