@@ -6,7 +6,7 @@ import type { Due } from '../telemetry/scheduler.ts'
 import { startActors } from './act.ts'
 import { Attempts } from './attempts.ts'
 import { enrolLife } from './enrol-life.ts'
-import { hearMessage, subscribeToAll } from './hear.ts'
+import { subscribeToAll } from './hear.ts'
 import { hexCode, type Judgement, judgeConnack, judgeDisconnect, judgeFailure } from './judge.ts'
 import type { Link } from './link.ts'
 import type { Message } from './message.ts'
@@ -35,7 +35,7 @@ export class Life extends Witness {
   grants: readonly string[] = []
   /** `fleets/<fleet>/devices/<device>/` */
   base = ''
-  /** Of the current certificate; `renewing`: it is getting another. */
+  /** Of the certificate that was presented last. */
   serial: string | undefined
   renewing = false
   presentsNext = false
@@ -85,18 +85,23 @@ export class Life extends Witness {
     this.refusal = undefined
     this.#attempts.forget()
     this.#publishedThisBoot = false
-    this.#guard(async (signal) => {
+    this.whilePowered(async (signal) => {
       this.equipment.boot()
-      if (!this.#hasStarted) this.world.account.counts.started += 1
+      this.#noteStart()
       this.equipment.step('boot')
-      if (!this.#hasStarted) startActors(this, 'boot')
-      this.#hasStarted = true
       await enrolLife(this, signal)
       signal.throwIfAborted()
       for (const stream of this.streams) stream.start()
       renewWhenDue(this)
       await this.#connect(signal)
     })
+  }
+
+  #noteStart(): void {
+    if (this.#hasStarted) return
+    this.#hasStarted = true
+    this.world.account.counts.started += 1
+    startActors(this, 'boot')
   }
 
   /** New firmware, or the end: everything is said that has to be said before. */
@@ -118,10 +123,10 @@ export class Life extends Witness {
     if (this.state !== 'connected' && this.state !== 'away') return
     this.refusal = undefined
     this.#attempts.forget()
-    const returning = this.link?.returning
-    if (returning && offlineMs < shortMs) {
-      this.#letReturn()
-      returning.interrupt()
+    const { link } = this
+    if (link?.returning && offlineMs < shortMs) {
+      this.#letReturn(link)
+      link.returning.interrupt()
       return
     }
     this.#endLink((link) => link.cut())
@@ -132,9 +137,9 @@ export class Life extends Witness {
   present(): void {
     this.avoidsNext = false
     if (this.state === 'connecting') this.world.scheduler.after(shortMs, () => this.present())
-    else if (this.link?.returning) this.#letReturn().returning?.hurry()
     else {
-      if (this.link) this.#endLink((link) => link.leave())
+      if (this.link?.returning) this.#letReturn(this.link)
+      else this.#endLink((link) => link.leave())
       this.connectNow()
     }
   }
@@ -167,13 +172,8 @@ export class Life extends Witness {
     }
     if (sender) sender.acknowledged(n, topic, performance.now() - at)
     else this.world.account.counts.acknowledged += 1
-    if (this.#publishedThisBoot) return
+    if (!this.#publishedThisBoot) this.whilePowered(async () => this.equipment.step('published'))
     this.#publishedThisBoot = true
-    this.#guard(async () => this.equipment.step('published'))
-  }
-
-  hear(topic: string, payload: Buffer): void {
-    hearMessage(this, topic, payload)
   }
 
   /** The broker, or the network, has ended a connection. */
@@ -197,10 +197,6 @@ export class Life extends Witness {
 
   /** Runs something that ends with the power. */
   whilePowered(task: (signal: AbortSignal) => Promise<void>): void {
-    if (this.#power) this.#guard(task)
-  }
-
-  #guard(task: (signal: AbortSignal) => Promise<void>): void {
     const signal = this.#power?.signal
     if (!signal) return
     task(signal).catch((error: unknown) => {
@@ -241,8 +237,8 @@ export class Life extends Witness {
     this.world.account.admit(link)
     this.see({ saw: 'connected', serial: link.serial, resumed: link.resumed })
     for (const { topic, n, sender } of link.sendAgain()) if (sender) this.see({ saw: 'sent-again', topic, n })
-    if (!link.sessionPresent) this.#guard(() => subscribeToAll(this, link))
-    this.#guard(async () => this.equipment.step('connected'))
+    if (!link.sessionPresent) this.whilePowered(() => subscribeToAll(this, link))
+    this.whilePowered(async () => this.equipment.step('connected'))
     if (this.#hasBeenIn || !this.link) return
     this.#hasBeenIn = true
     startActors(this, 'connected')
@@ -264,7 +260,7 @@ export class Life extends Witness {
     if (!this.#power) return
     this.state = 'away'
     this.world.scheduler.cancel(this.#attempt)
-    this.#attempt = this.world.scheduler.after(ms, () => this.#guard((signal) => this.#connect(signal)))
+    this.#attempt = this.world.scheduler.after(ms, () => this.whilePowered((signal) => this.#connect(signal)))
   }
 
   #endLink(end: (link: Link) => void): void {
@@ -277,12 +273,9 @@ export class Life extends Witness {
   }
 
   /** Its connection ends now, by us, and its client comes back by itself. */
-  #letReturn(): Link {
-    const { link } = this
-    if (!link) throw new TypeError('there is no connection to return from')
+  #letReturn(link: Link): void {
     this.#unlink(link, { byUs: true })
     this.#returning = link
-    return link
   }
 
   #unlink({ serial }: Link, how: { byUs: boolean; reasonCode?: number }): void {

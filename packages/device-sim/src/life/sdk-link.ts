@@ -2,6 +2,7 @@ import { connect } from '@muster/device'
 import type { MqttClient, Packet } from 'mqtt'
 import { disconnect } from '../client/encode.ts'
 import type { Voice } from '../faults/actor.ts'
+import { hearMessage } from './hear.ts'
 import type { Life } from './life.ts'
 import type { Link, Returning } from './link.ts'
 import type { Message } from './message.ts'
@@ -21,7 +22,7 @@ export async function openSdkLink(life: Life, signal: AbortSignal): Promise<Link
     ...(version === 5 && { properties: { sessionExpiryInterval: Math.round(sessionExpiry / 1_000) } }),
     ...(equipment.dial && { dial: equipment.dial }),
     ...(equipment.now && { now: equipment.now }),
-    onMessage: (topic, payload) => life.hear(topic, payload),
+    onMessage: (topic, payload) => hearMessage(life, topic, payload),
   })
   const link = new SdkLink(life, client, performance.now() - startedAt)
   await link.learnSerial()

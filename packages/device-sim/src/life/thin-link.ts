@@ -7,6 +7,7 @@ import { Connection } from '../client/connection.ts'
 import type { Answer } from '../client/read-answer.ts'
 import { readMessage } from '../client/read-packets.ts'
 import type { Voice } from '../faults/actor.ts'
+import { hearMessage } from './hear.ts'
 import type { Life } from './life.ts'
 import type { Link } from './link.ts'
 import type { Message } from './message.ts'
@@ -145,7 +146,7 @@ export class ThinLink implements Link, ConnectionEvents {
 
   message(connection: Connection, flags: number, bytes: Buffer, start: number, end: number): void {
     const { topic, payload } = readMessage(flags, bytes, start, end, connection.version)
-    this.#life.hear(topic, payload)
+    hearMessage(this.#life, topic, payload)
   }
 
   answered(connection: Connection, type: number, messageId: number, answer: Answer): void {
