@@ -204,14 +204,51 @@ describe('a clock of its own that nothing contradicts is believed, whatever that
     expect(await codesOf(today, today, new Date(today.getTime() + 91 * dayMs))).toEqual(['certificate-expired'])
   })
 
-  test('nor is one that has not begun', async () => {
+  test('one that has not begun by it is: it proves that the clock is behind', async () => {
     const before = new Date(Date.now() - 10 * dayMs)
     const yesterday = new Date(Date.now() - dayMs)
-    expect(await codesOf(before, new Date(), yesterday)).toEqual(['certificate-not-yet-valid'])
+    expect(await codesOf(before, new Date(), yesterday)).toEqual([])
+  })
+
+  test('but not if by then it had ended for certain', async () => {
+    const yearMs = 365 * dayMs
+    const [root, server] = [new Date(Date.now() - 2 * yearMs), new Date(Date.now() - yearMs)]
+    // The device knows from its own certificate that the server's has ended; its clock stands still before both.
+    const ca = await createTestCa({ now: root })
+    await using old = await startTestProvisioner({ ca, serverAt: server })
+    const store = memoryStore()
+    const key = await store.addKey(await poolKey())
+    const made = { at: new Date(Date.now() - 10 * dayMs) }
+    const enrolment = await issueEnrolment(ca, readCsr(createCsr(key)).spki, 'pump-1', 'mqtts://localhost:9', made)
+    await store.saveEnrolment({ version: 1, url: old.url, roots: ca.root.toString(), enrolment })
+    const codes: string[] = []
+    const ending = new AbortController()
+    const onRetry = ({ error }: { error: MusterError }) => {
+      codes.push(error.code)
+      ending.abort()
+    }
+    const now = () => server.getTime() - 10 * dayMs
+    await expect(renew({ store, now, ...quick, onRetry, signal: ending.signal })).rejects.toThrow()
+    expect(codes).toEqual(['certificate-expired'])
+    expect(old.bodies).toEqual([])
   })
 
   test('one that is valid by it is, although it has ended by the clock of the process', async () => {
     const then = new Date(Date.now() - 200 * dayMs)
     expect(await codesOf(then, then, then)).toEqual([])
   })
+})
+
+test('a first boot with a clock hours behind, soon after the server has got another certificate', async () => {
+  // The clock is that of the process here: for a platform 14 days ahead, with a root of before.
+  const ca = await createTestCa({ now: new Date(Date.now() - 30 * dayMs) })
+  const at = new Date(Date.now() + 14 * dayMs)
+  const now = () => new Date(Date.now() + 14 * dayMs)
+  await using server = await startTestProvisioner({ ca, serverAt: at, now })
+  const store = memoryStore()
+  const codes: string[] = []
+  const onRetry = ({ error }: { error: MusterError }) => codes.push(error.code)
+  await enrol({ url: server.url, claim: server.claim, store, device: 'pump-1', ...quick, onRetry })
+  expect(codes).toEqual([])
+  expect(Math.abs((await clockOf(store)).now().getTime() - now().getTime())).toBeLessThan(60_000)
 })

@@ -35,7 +35,8 @@ test('smaller: fewer of each class, shorter times; latencies and limits stay', (
   const { meter, tracker } = scenario.devices
   expect([meter?.count, tracker?.count]).toEqual([18, 2])
   expect(meter?.telemetry[0]?.every).toBe(1_000)
-  expect(meter?.network).toEqual({ latency: 40, disconnectEvery: 6_000 })
+  expect(meter?.network).toEqual({ latency: 40, disconnectEvery: 60_000 })
+  expect([meter?.mqtt.keepAlive, tracker?.mqtt.keepAlive]).toEqual([6_000, 60_000])
   expect(meter?.faults).toMatchObject([{ every: 200 }, { after: 400 }])
   expect(scenario.phases[0]).toMatchObject({ over: 2_000, within: 30_000 })
   // A fifth of the devices in a tenth of the time: each hears as many commands.

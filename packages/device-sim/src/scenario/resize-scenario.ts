@@ -36,13 +36,16 @@ export function resizeScenario(
   // Through JSON: what an alias repeats becomes a copy of its own.
   const copy = JSON.parse(JSON.stringify(written)) as Written
   const set = (path: (string | number)[], value: unknown) => {
-    const parent = path.slice(0, -1).reduce<Written>((node, key) => node[key] as Written, copy)
+    const parent = path.slice(0, -1).reduce<Written>((node, key) => {
+      node[key] ??= {}
+      return node[key] as Written
+    }, copy)
     parent[path.at(-1) ?? ''] = value
   }
   set(['seed'], seed)
   for (const [index, name] of Object.keys(scenario.devices).entries()) set(['devices', name, 'count'], counts[index])
-  for (const [path, ms] of listTimes(scenario))
-    if (ms > 0 && time !== 1) set(path, writeTime(Math.max(10, Math.round(ms * time))))
+  for (const [path, ms, least = 10] of listTimes(scenario))
+    if (ms > 0 && time !== 1) set(path, writeTime(Math.max(Math.min(least, ms), Math.round(ms * time))))
   for (const [index, phase] of scenario.phases.entries())
     if (phase.do === 'command') set(['phases', index, 'perSecond'], resizeRate(phase.perSecond, devices / total / time))
   return { written: copy }
@@ -51,16 +54,24 @@ export function resizeScenario(
 /** Each device hears as many commands as at full size. */
 const resizeRate = (perSecond: number, factor: number) => Math.min(10_000, Number((perSecond * factor).toPrecision(4)))
 
-function* listTimes(scenario: Scenario): Generator<[(string | number)[], number]> {
+/** Less would be a network on which nothing works: a connection over a slow one takes seconds, and a lost one has to be noticed. */
+const leastDisconnectMs = 60_000
+const leastKeepAliveMs = 5_000
+
+/** Where each is, how long it is, and what it is not to be below. */
+function* listTimes(scenario: Scenario): Generator<[(string | number)[], number, number?]> {
   for (const [index, phase] of scenario.phases.entries())
     for (const field of ['over', 'for', 'offline', 'off'] as const) {
       const ms = (phase as Phase & Partial<Record<typeof field, number>>)[field]
       if (ms !== undefined) yield [['phases', index, field], ms]
     }
-  for (const [name, { telemetry, network, faults }] of Object.entries(scenario.devices)) {
+  for (const [name, { telemetry, mqtt, network, faults }] of Object.entries(scenario.devices)) {
     const path = ['devices', name]
     for (const [index, stream] of telemetry.entries()) yield [[...path, 'telemetry', index, 'every'], stream.every]
-    if (network.disconnectEvery !== undefined) yield [[...path, 'network', 'disconnectEvery'], network.disconnectEvery]
+    if (network.disconnectEvery !== undefined) {
+      yield [[...path, 'network', 'disconnectEvery'], network.disconnectEvery, leastDisconnectMs]
+      yield [[...path, 'mqtt', 'keepAlive'], mqtt.keepAlive, leastKeepAliveMs]
+    }
     for (const [index, fault] of faults.entries()) {
       if ('every' in fault) yield [[...path, 'faults', index, 'every'], fault.every]
       if ('off' in fault) yield [[...path, 'faults', index, 'off'], fault.off]

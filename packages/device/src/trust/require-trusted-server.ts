@@ -6,11 +6,13 @@ import type { DeviceClock } from './device-clock.ts'
 import { findPath, readCertificates } from './find-path.ts'
 import { isAboutDates, serverDistrust } from './server-distrust.ts'
 
+const hasEnded = 'CERT_HAS_EXPIRED'
 const serverAuth = '1.3.6.1.5.5.7.3.1'
 
 /**
  * Refuses a server that `roots` do not vouch for. OpenSSL decides, by the clock of the process. Where the device has a clock of its own,
  * dates are judged here by that; where its clock contradicts what is known about the time, only by the time that is certainly past.
+ * A certificate that the roots vouch for has begun: where the clock says that it has not, the clock is behind.
  * Answers the server's certificate; a resumed session has none on this side, its ticket is one of a server that was verified.
  */
 export function requireTrustedServer(
@@ -33,7 +35,8 @@ export function requireTrustedServer(
     const code = String(socket.authorizationError)
     const error = Object.assign(new Error(code), { code })
     const refusal = serverDistrust(error, host) ?? distrust(host, code)
-    if (!isAboutDates(code) || (!clock.isOwn && clock.isLocalPlausible())) throw refusal
+    const isBelieved = code === hasEnded && !clock.isOwn && clock.isLocalPlausible()
+    if (!isAboutDates(code) || isBelieved) throw refusal
   }
   // OpenSSL ends at the first objection: after one about dates, nothing of the rest is known.
   const path = findPath(leaf, chain, readCertificates(roots))
@@ -41,17 +44,8 @@ export function requireTrustedServer(
   if (leaf.ca || !leaf.keyUsage?.includes(serverAuth)) throw distrust(host, 'its certificate is not one of a server')
   const misnamed = checkServerIdentity(host, peer)
   if (misnamed) throw distrust(host, misnamed.message)
-  const believed = clock.isOwn && clock.isLocalPlausible()
-  if (believed) requireBegun(path, host, clock.local())
-  requireNotExpired(path, host, believed ? latest(clock.local(), clock.earliest()) : clock.earliest())
+  requireNotExpired(path, host, clock.isLocalPlausible() ? latest(clock.local(), clock.earliest()) : clock.earliest())
   return leaf
-}
-
-function requireBegun(path: X509Certificate[], host: string, at: Date): void {
-  const early = path.find(({ validFromDate }) => validFromDate > at)
-  if (!early) return
-  const detail = `a certificate of ${host} is not valid before ${early.validFromDate.toISOString()}`
-  throw new TemporaryFailure(new MusterError('certificate-not-yet-valid', detail))
 }
 
 function requireNotExpired(path: X509Certificate[], host: string, at: Date): void {
