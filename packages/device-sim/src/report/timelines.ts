@@ -127,7 +127,7 @@ export function timelinesOf(report: RunReport): Timeline[] {
       series: [errors('unexpected', 'two'), errors('expected', 'quiet')],
     },
   ]
-  return charts.filter(({ series }) => series.length > 0)
+  return charts.filter(({ series }) => series.some(({ points }) => peakOf(points) > 0))
 }
 
 /** One chart for each thing that was timed. */

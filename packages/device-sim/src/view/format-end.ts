@@ -27,7 +27,7 @@ function formatTotals({ totals, ends }: RunReport): string[] {
     .filter((end) => ends[end] > 0)
     .map((end) => `, ${formatCount(ends[end])} ${end}`)
   return [
-    `  ${formatCount(totals.enrolled)} enrolled, ${formatCount(totals.connections)} connections, ${formatCount(totals.renewals)} renewals, ${formatCount(totals.acknowledged)} of ${formatCount(totals.published)} messages acknowledged`,
+    `  ${formatCount(totals.enrolled)} enrolled, ${formatCount(totals.connections)} connections, ${formatCount(totals.renewals)} renewals, ${formatCount(totals.published)} messages, ${formatCount(totals.acknowledged)} of them acknowledged`,
     `  in the end ${formatCount(ends.working)} working${rest.join('')}`,
   ]
 }

@@ -59,7 +59,7 @@ function formatCounts({ counts, devices, rates }: LiveState, paint: Paint): stri
       rates.enrolled,
       counts.renewals > 0 ? `${formatCount(counts.renewals)} renewals` : '',
     ),
-    row('acknowledged', counts.acknowledged, rates.acknowledged, `of ${formatCount(counts.published)} published`),
+    row('acknowledged', counts.acknowledged, rates.acknowledged, `${formatCount(counts.published)} published`),
     row(
       'received',
       counts.received,

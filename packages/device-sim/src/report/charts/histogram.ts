@@ -44,19 +44,28 @@ ${scale.ticks.map((tick) => html`<path class="mark" d="M${round(scale.place(tick
 ${layers.map((buckets, index) => (index === 0 ? html`<path class="bars one" d="${trusted(barsOf(buckets, scale))}"/>` : html`<path class="outline two" d="${trusted(outlineOf(buckets, scale))}"/>`))}
 <path class="grid" d="M0 ${plot}H${width}"/>
 </svg>
-${marks.map((mark, row) => renderMark(mark, row, top, scale))}
+${renderMarks(marks, top, scale)}
 ${scale.ticks.map((tick) => renderTick(tick, height, scale))}
 </svg>`
 }
 
-/** Each stands in a row of its own, so that marks which lie close together can still be read. */
-function renderMark({ label, ms, kind }: HistogramMark, row: number, top: number, scale: Scale): Html {
-  const share = scale.place(ms)
-  const [x, baseline] = [`${round(share * 100)}%`, 12 + row * rowHeight]
-  // A limit says more: it needs more room.
-  const [anchor, aside] = share > (kind === 'limit' ? 0.55 : 0.78) ? ['end', -5] : ['start', 5]
-  return html`<line class="${kind}" x1="${x}" x2="${x}" y1="${baseline - 9}" y2="${top + plot}"/>
+/** Of the width of a phone: what a label takes. */
+const room = { percentile: 0.22, limit: 0.45 } as const
+
+/**
+ * Each stands in a row of its own, so that marks which lie close together can still be read. The outermost is on top,
+ * and labels point away from the others: no line crosses the label of another.
+ */
+function renderMarks(marks: readonly HistogramMark[], top: number, scale: Scale): Html[] {
+  const placed = marks.map((mark) => ({ ...mark, share: scale.place(mark.ms) })).sort((a, b) => a.share - b.share)
+  const isTight = placed.some(({ kind, share }) => share > 1 - room[kind])
+  const rows = isTight ? placed.toReversed() : placed
+  return rows.map(({ label, ms, kind, share }, row) => {
+    const [x, baseline] = [`${round(share * 100)}%`, 12 + row * rowHeight]
+    const [anchor, aside] = isTight && share > room[kind] ? ['end', -5] : ['start', 5]
+    return html`<line class="${kind}" x1="${x}" x2="${x}" y1="${baseline - 9}" y2="${top + plot}"/>
 <text class="${kind}" x="${x}" y="${baseline}" dx="${aside}" text-anchor="${anchor}">${label} <tspan class="strong">${formatMs(ms)}</tspan></text>`
+  })
 }
 
 function renderTick(ms: number, height: number, scale: Scale): Html {

@@ -19,7 +19,7 @@ export function renderProcesses({ processes, elapsedMs }: RunReport): Html {
   const rows = shown.map(({ name, host, pid, cpuMs, rssPeakBytes, perDeviceBytes }) => [
     name,
     host,
-    String(pid),
+    pid > 0 ? String(pid) : '–',
     formatSpan(cpuMs),
     elapsedMs > 0 ? formatShare(cpuMs / elapsedMs) : '–',
     formatBytes(rssPeakBytes),

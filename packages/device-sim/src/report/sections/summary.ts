@@ -33,7 +33,7 @@ function renderFigures({ totals, timeline, latencies, reasons, scenario, elapsed
   const figures: [string, string, string][] = [
     ['Devices', formatCount(scenario.devices), `peak ${formatCount(peak)} online`],
     ['Took', formatSpan(elapsedMs), `${formatCount(totals.connections)} connections`],
-    ['Acknowledged', formatCount(totals.acknowledged), `of ${formatCount(totals.published)} messages`],
+    ['Messages', formatCount(totals.published), `${formatCount(totals.acknowledged)} acknowledged`],
     ...(publish
       ? ([
           [
