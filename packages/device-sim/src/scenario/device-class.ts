@@ -15,6 +15,8 @@ const mixOf = <Key extends z.ZodType<string>>(key: Key) =>
       .refine((mix) => Object.keys(mix).length > 0, 'must name at least one, with its weight'),
   ])
 
+const PayloadSize = ByteSize.refine((bytes) => bytes >= 80, 'must be 80B or more: n, run and time take as much')
+
 /** All carry the number of the message in its stream, `n`, from 1 on, and the run. */
 const Payload = z.discriminatedUnion('shape', [
   z
@@ -25,7 +27,7 @@ const Payload = z.discriminatedUnion('shape', [
     .describe('A vehicle on its way: latitude, longitude, speed, heading.'),
   z.strictObject({ shape: z.literal('meter') }).describe('A counter that only grows, like energy or water.'),
   z
-    .strictObject({ shape: z.literal('bytes'), size: z.union([ByteSize, z.tuple([ByteSize, ByteSize])]) })
+    .strictObject({ shape: z.literal('bytes'), size: z.union([PayloadSize, z.tuple([PayloadSize, PayloadSize])]) })
     .describe('A text of so many bytes in all, or between two sizes.'),
 ])
 export type Payload = z.output<typeof Payload>
