@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { call } from './harness/http.ts'
 import { freePorts, type RunningProcess, root, startProcess } from './harness/process.ts'
@@ -69,6 +71,20 @@ async function listDevices(): Promise<{ id: string; state: string }[]> {
   return (await call({ port: apiPort, ca, token, path: '/v1/devices?group=demo' })).json.items
 }
 
+/** As many as the broker sends with a full handshake: before its answer to the CONNECT, which is a refusal here. */
+async function countTickets(): Promise<number> {
+  const ca = await readFile(join(data, 'ca/root.crt'), 'utf8')
+  const socket = connectTls({ host: '127.0.0.1', port: Number(env.MUSTER_MQTT_PORT), servername: 'localhost', ca })
+  let tickets = 0
+  socket.on('session', () => {
+    tickets += 1
+  })
+  socket.write(Buffer.from([0x10, 12, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, 0]))
+  socket.resume()
+  await once(socket, 'close')
+  return tickets
+}
+
 const expectNothingLeft = () => waitFor('nothing is left', async () => (await findProcesses()).length === 0)
 
 test('the demo enrols, publishes and revokes; Ctrl-C leaves nothing behind', async () => {
@@ -92,6 +108,7 @@ test('a second demo brings back its devices, and another one for that which is r
   expect(Object.keys(states)).toEqual(['demo-0001', 'demo-0002', 'demo-0003', 'demo-0004'])
   expect(states['demo-0002']).toBe('revoked')
   expect(running.output()).not.toContain('demo-0002')
+  expect(await countTickets()).toBe(1)
   await interrupt(running)
 })
 

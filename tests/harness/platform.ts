@@ -109,6 +109,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
       await writeFile(claimFile, (await platform.api('/v1/claims', claim)).claim, { mode: 0o600 })
       const env = {
         ...shared,
+        OPENSSL_CONF: join(root, 'packages/broker/openssl.cnf'),
         MUSTER_NODE: name,
         MUSTER_MQTT_PORT: String(port),
         MUSTER_BROKER_METRICS_PORT: String(metricsPort),

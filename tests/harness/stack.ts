@@ -71,6 +71,7 @@ export async function startStack(
           MUSTER_DATABASE_URL: database.as('muster_provisioner'),
         }
       : {
+          OPENSSL_CONF: join(root, 'packages/broker/openssl.cnf'),
           MUSTER_BROKER_METRICS_PORT: String(brokerMetrics),
           MUSTER_DATABASE_URL: database.as('muster_broker'),
           MUSTER_API_URL: `https://localhost:${api}`,

@@ -30,6 +30,9 @@ export interface StartOptions {
 
 const patienceMs = 8_000
 
+/** What a process has to be told before Node starts; whoever has a file of their own keeps it. */
+const openssl = { broker: { OPENSSL_CONF: join(import.meta.dirname, '../../../broker/openssl.cnf') } }
+
 export function entryOf(name: ProcessName): string {
   return join(import.meta.dirname, '../../..', name, 'src/main.ts')
 }
@@ -42,7 +45,7 @@ export function startProcess(name: ProcessName, { env, lateEnv, args = [], outpu
   const stream = output === 'inherit' ? 'inherit' : 'pipe'
   const held = lateEnv ? ['--import', new URL('hold.ts', import.meta.url).href] : []
   const child = spawn(process.execPath, [...held, entryOf(name), ...args], {
-    env,
+    env: { ...(name === 'broker' && openssl.broker), ...env },
     stdio: ['ignore', stream, stream, 'ipc'],
     detached: true,
   })
