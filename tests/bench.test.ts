@@ -39,3 +39,12 @@ test.each([1, 3])(
     expect(running.output()).toMatch(/Nothing of a revoked device counted after its receipt/)
   },
 )
+
+test("the simulator's benchmark: every device ends at work, and nothing is left over", {
+  timeout: 120_000,
+}, async () => {
+  await using running = startProcess(process.execPath, ['tests/bench/simulator.ts', '--devices', '12'])
+  expect(await running.exited(), running.output()).toBe(0)
+  expect(running.output()).toMatch(/simulated device, connected and idle \| -?[\d.]+ KiB \| 12 connections/)
+  expect(running.output()).toMatch(/messages a core of a worker \| [1-9]\d*\/s \| [1-9]\d* acknowledged/)
+})
