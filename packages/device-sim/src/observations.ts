@@ -10,7 +10,7 @@ export type LatencyName = (typeof latencies)[number]
 export type Observation = { device: string; at: number } /** A certificate was stored, and is the device's now. */ & (
   | { saw: 'certificate'; serial: string; notAfter: number; by: 'enrol' | 'renew'; attacker?: boolean }
   /** `attacker`: not the device itself, but somebody who plays it (a clone, a thief, another board). */
-  | { saw: 'connected'; serial: string; resumed: boolean; attacker?: boolean }
+  | { saw: 'connected'; serial: string; resumed: boolean; attacker?: boolean /** When it set out. */; begunAt?: number }
   /** `reasonCode`: of the DISCONNECT, if the broker sent one. */
   | { saw: 'closed'; serial: string; reasonCode?: number; byUs: boolean; attacker?: boolean }
   /** The platform said no. `code`: Muster's, or `0x87` where only that was said. */

@@ -5,8 +5,8 @@ type Refused = Extract<Observation, { saw: 'refused' }>
 
 /** Not a no but a later: nothing is wrong with who asks, and nothing is put on record against it. */
 const temporary = ['rate-limited', 'unavailable', 'internal', 'conflict', 'device-pending']
-/** What MQTT says of the node, or of another connection of the same device. */
-const ofTheNode = ['0x03', '0x88', '0x89', '0x8b', '0x8d', '0x8e', '0x97']
+/** What MQTT says of the node, of another connection of the same device, or of an exchange that is over. */
+const ofTheNode = ['0x03', '0x88', '0x89', '0x8b', '0x8d', '0x8e', '0x92', '0x97']
 
 /** What devices that are told a bare number may have on record. */
 const standFor = {

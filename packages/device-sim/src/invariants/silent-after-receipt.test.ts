@@ -13,11 +13,11 @@ judge('silent-after-receipt', [
   ],
   [
     'passed on after the receipt',
-    { told: gone, phases: revokes, answers: { ...out, heard: [[device, { topic, at: start + 3_000 }]] } },
+    { told: gone, phases: revokes, answers: { ...out, heard: [[device, { topic, at: start + 11_000 }]] } },
   ],
   [
     'delivered to it',
-    { told: [...gone, { saw: 'heard-revoked', topic, after: 3_000 }], phases: revokes, answers: out },
+    { told: [...gone, { saw: 'heard-revoked', topic, after: 11_000 }], phases: revokes, answers: out },
   ],
   ['admitted', { told: [...gone, connected('s1', { after: 3_000 })], phases: revokes, answers: out }],
   [
@@ -30,6 +30,11 @@ judge('silent-after-receipt', [
   ],
   ['no receipt', { told: gone, phases: revokes, answers: { ...out, revocations: [{}, { completeAt: undefined }] } }],
   ['silent', { told: gone, phases: revokes, answers: out }, 'holds'],
+  [
+    'set out before, and was told late',
+    { told: [...gone, connected('s1', { after: 9_000, begunAt: start + 50 })], phases: revokes, answers: out },
+    'holds',
+  ],
   [
     'what the simulator noticed late',
     { told: [...gone, connected('s1', { after: 500 })], phases: revokes, answers: out },

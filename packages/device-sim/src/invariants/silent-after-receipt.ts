@@ -1,12 +1,11 @@
-import type { Observation } from '../observations.ts'
 import type { PlatformView } from '../run/platform-view.ts'
 import type { Scenario } from '../scenario/schema.ts'
 import type { Invariant } from './invariant.ts'
 import { createJudgement } from './judgement.ts'
 import type { StoredReader } from './read-stored.ts'
 
-/** A busy simulator hears of what was before the receipt after it; and its clock may be another. */
-const graceMs = 2_000
+/** Its clock may be another than the platform's; and a busy simulator hears late of what was sent before. */
+const graceMs = { connection: 2_000, message: 10_000 }
 /** When a receipt that has not come is missing. */
 const receiptMs = 15_000
 
@@ -20,7 +19,7 @@ export function createSilentAfterReceipt(scenario: Scenario, { now }: { now(): n
     expects: () => (revokes ? 'no device was revoked with a receipt' : undefined),
   })
   /** By device, until the platform has been asked: the last connection and the last message that it saw. */
-  const signs = new Map<string, { what: string; at: number }>()
+  const signs = new Map<string, { what: string; at: number; grace: number }>()
   const receipts = new Map<string, number>()
   const reported = new Set<string>()
 
@@ -33,9 +32,9 @@ export function createSilentAfterReceipt(scenario: Scenario, { now }: { now(): n
     judgement.violated(what, { device, at })
   }
 
-  function note({ device, at }: Observation, what: string) {
-    if (isAfter(device, at, graceMs)) report(device, at, what)
-    else signs.set(device, { what, at })
+  function note(device: string, sign: { what: string; at: number; grace: number }) {
+    if (isAfter(device, sign.at, sign.grace)) report(device, sign.at, sign.what)
+    else signs.set(device, sign)
   }
 
   function readReceipts(platform: PlatformView) {
@@ -44,23 +43,27 @@ export function createSilentAfterReceipt(scenario: Scenario, { now }: { now(): n
       receipts.set(device, completeAt)
       judgement.judged()
       const sign = signs.get(device)
-      if (sign && isAfter(device, sign.at, graceMs)) report(device, sign.at, sign.what)
+      if (sign && isAfter(device, sign.at, sign.grace)) report(device, sign.at, sign.what)
     }
     for (const [device, { topic, at }] of platform.heard())
-      if (isAfter(device, at, graceMs)) report(device, at, `a message was passed on after the receipt, on ${topic}`)
+      if (isAfter(device, at, graceMs.message))
+        report(device, at, `a message was passed on after the receipt, on ${topic}`)
   }
 
   return {
     name: 'silent-after-receipt',
     statement: judgement.verdict().statement,
     observe(observation) {
-      if (observation.saw === 'connected')
-        note(
-          observation,
-          `${observation.attacker ? 'somebody with its certificate' : 'it'} was admitted after the receipt`,
-        )
-      if (observation.saw === 'heard-revoked')
-        note(observation, `a message was delivered to it after the receipt, on ${observation.topic}`)
+      const { device, at, saw } = observation
+      if (saw === 'connected') {
+        const what = `${observation.attacker ? 'somebody with its certificate' : 'it'} was admitted after the receipt`
+        // Who had set out before may have been told after.
+        note(device, { what, at: observation.begunAt ?? at, grace: graceMs.connection })
+      }
+      if (saw === 'heard-revoked') {
+        const what = `a message was delivered to it after the receipt, on ${observation.topic}`
+        note(device, { what, at, grace: graceMs.message })
+      }
     },
     async look(platform) {
       readReceipts(platform)

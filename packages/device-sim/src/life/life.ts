@@ -235,7 +235,9 @@ export class Life extends Witness {
     this.#returning = undefined
     if (this.#attempts.noteAdmission()) this.told = undefined
     this.world.account.admit(link)
-    this.see({ saw: 'connected', serial: link.serial, resumed: link.resumed })
+    const { serial, resumed, tookMs } = link
+    const begun = tookMs === undefined ? {} : { begunAt: Date.now() - tookMs }
+    this.see({ saw: 'connected', serial, resumed, ...begun })
     for (const { topic, n, sender } of link.sendAgain()) if (sender) this.see({ saw: 'sent-again', topic, n })
     if (!link.sessionPresent) this.whilePowered(() => subscribeToAll(this, link))
     this.whilePowered(async () => this.equipment.step('connected'))

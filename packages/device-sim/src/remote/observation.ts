@@ -23,7 +23,14 @@ export const Observation = z.discriminatedUnion('saw', [
     by: z.enum(['enrol', 'renew']),
     ...attacker,
   }),
-  z.strictObject({ ...of, saw: z.literal('connected'), serial: text, resumed: z.boolean(), ...attacker }),
+  z.strictObject({
+    ...of,
+    saw: z.literal('connected'),
+    serial: text,
+    resumed: z.boolean(),
+    begunAt: z.number().exactOptional(),
+    ...attacker,
+  }),
   z.strictObject({
     ...of,
     saw: z.literal('closed'),

@@ -20,7 +20,7 @@ export function playHammer(fault: Extract<PlannedFault, { do: 'hammer' }>): Acto
 
 function report({ observe, note, signal }: ActorContext, serial: string, reception: Reception): void {
   if (reception.admitted) {
-    observe({ saw: 'connected', serial, resumed: false })
+    observe({ saw: 'connected', serial, resumed: false, begunAt: reception.begunAt })
     reception.leave()
     observe({ saw: 'closed', serial, byUs: true })
   } else if (!signal.aborted) {

@@ -19,7 +19,9 @@ interface Ended {
   reasonCode?: number
 }
 
-export type Reception = { admitted: false; code: string } | { admitted: true; leave(): void; ended: Promise<Ended> }
+export type Reception =
+  | { admitted: false; code: string }
+  | { admitted: true /** When it set out. */; begunAt: number; leave(): void; ended: Promise<Ended> }
 
 const timeoutMs = 20_000
 /** The broker asks with it whether somebody is alive. */
@@ -49,8 +51,9 @@ export function openTls({ broker, seed, credentials, signal }: StrangerOptions):
 
 /** Connects in the name of a device as somebody would who is not it, and says how that was taken. */
 export async function openStranger(options: StrangerOptions): Promise<Reception> {
+  const begunAt = Date.now()
   try {
-    return await knock(await openTls(options), options)
+    return await knock(await openTls(options), options, begunAt)
   } catch (error) {
     return { admitted: false, code: codeOfFailure(error) }
   }
@@ -69,7 +72,7 @@ export function codeOf(packet: Packet): string {
   return `0x${(code ?? 0).toString(16).padStart(2, '0')}`
 }
 
-function knock(socket: TLSSocket, { clientId, version }: StrangerOptions): Promise<Reception> {
+function knock(socket: TLSSocket, { clientId, version }: StrangerOptions, begunAt: number): Promise<Reception> {
   const send = (packet: Packet) => socket.write(generate(packet, { protocolVersion: version }))
   const packets = parser({ protocolVersion: version })
   const ended = Promise.withResolvers<Ended>()
@@ -86,7 +89,7 @@ function knock(socket: TLSSocket, { clientId, version }: StrangerOptions): Promi
         clearTimeout(timer)
         const code = packet.reasonCode ?? packet.returnCode ?? 0
         if (code !== 0) return resolve({ admitted: false, code: codeOf(packet) })
-        resolve({ admitted: true, leave, ended: ended.promise })
+        resolve({ admitted: true, begunAt, leave, ended: ended.promise })
       }
       if (packet.cmd === 'disconnect' && packet.reasonCode !== undefined) end.reasonCode = packet.reasonCode
       if (packet.cmd === 'pubrel' && packet.messageId === aliveId) send({ cmd: 'pubcomp', messageId: aliveId })

@@ -22,7 +22,7 @@ export async function visit(
     return note('connect', reception.code, true)
   }
   const serial = new X509Certificate(certificate).serialNumber.toLowerCase()
-  observe({ saw: 'connected', serial, resumed: false, attacker: true })
+  observe({ saw: 'connected', serial, resumed: false, begunAt: reception.begunAt, attacker: true })
   const stay = new AbortController()
   const until = AbortSignal.any([signal, stay.signal])
   const ended = reception.ended.finally(() => stay.abort())
