@@ -57,94 +57,77 @@ export function buildReport(setting: Setting = {}): RunReport {
   const latencies = latenciesOf(random, devices, slower)
   const timeline = timelineOf(random, spanMs, devices, slower)
   const totals = timeline.at(-1)?.counts ?? countsOf({})
-  const limit = { latency: 'publish', percentile: 'p99', ms: 250 } as const
-  const publish = latencies.publish?.percentiles.p99 ?? 0
-  const reasons = failed
-    ? [`The invariant no-bricked-device was violated 3 times. ${text}`, 'The limit recovered was not met.']
-    : []
+  const [cpus, memoryBytes, node] = [2, 24 * 1_024 ** 3, 'v24.21.0']
   return {
     version: 1,
     run: `r-${seed}f3a${text}`,
     scenario: { name: `working-day${text}`, title: `A working day${text}`, seed, devices, yaml: yamlOf(devices, text) },
     startedAt,
     elapsedMs: spanMs,
-    machine: {
-      cpus: 2,
-      model: `AMD EPYC 7B13${text}`,
-      memoryBytes: 24 * 1_024 ** 3,
-      node: 'v24.21.0',
-      os: `Linux 6.1 x64${text}`,
-    },
+    machine: { cpus, memoryBytes, node, model: `AMD EPYC 7B13${text}`, os: `Linux 6.1 x64${text}` },
     platform: { url: `https://localhost:8443${text}`, version: `0.1.0${text}` },
     ...(text && { skipped: [`the faults of sensor ${text}`] }),
-    phases: [
-      ...phasesOf(spanMs, text).map(([name, from, to]) => ({
-        name,
-        startedAt: startedAt + from,
-        endedAt: startedAt + to,
-      })),
-      ...(failed
-        ? [
-            {
-              name: `revoke${text}`,
-              startedAt: startedAt + spanMs * 0.9,
-              endedAt: startedAt + spanMs,
-              problem: `12 devices were not back in time ${text}`,
-            },
-          ]
-        : []),
-    ],
-    timeline,
-    totals,
-    latencies,
+    ...{ timeline, totals, latencies },
+    phases: phasesOf(spanMs, failed, text),
     reasons: [
       { reason: `enrol:claim-expired${text}`, count: Math.round(devices / 50), expected: true },
       { reason: `publish:topic-not-granted${text}`, count: 412, expected: true },
       { reason: 'connect:device-revoked', count: Math.round(devices / 20), expected: true },
       ...(failed ? [{ reason: `connect:ECONNRESET${text}`, count: 37, expected: false }] : []),
     ],
-    invariants: invariantNames.map((name, index) => ({
-      name,
-      statement: `${statements[index]}${text}`,
-      held: !(failed && index === 0),
-      checked: index === 2 ? totals.acknowledged : devices,
-      violations: failed && index === 0 ? 3 : 0,
-      examples:
-        failed && index === 0
-          ? [4, 17, 902].map((n) => ({
-              device: `sim-sensor-0${n}${text}`,
-              at: startedAt + n * 300,
-              what: `certificate without its key, and a claim that is used up ${text}`,
-            }))
-          : [],
-    })),
-    slos: [
-      {
-        name: `publish p99${text}`,
-        wanted: '≤ 250 ms',
-        found: `${publish.toFixed(0)} ms${text}`,
-        met: publish <= 250,
-        limit,
-      },
-      {
-        name: 'recovered',
-        wanted: '100 % within 90 s',
-        found: failed ? '99.7 % within 90 s' : '100 % within 41 s',
-        met: !failed,
-      },
-    ],
+    invariants: invariantsOf(devices, totals.acknowledged, failed, text),
+    slos: slosOf(latencies.publish?.percentiles.p99 ?? 0, failed, text),
     processes: processesOf(spanMs, devices, text),
     ends: endsOf(devices, failed),
-    verdict: { passed: !failed, reasons },
+    verdict: {
+      passed: !failed,
+      reasons: failed
+        ? [`The invariant no-bricked-device was violated 3 times. ${text}`, 'The limit recovered was not met.']
+        : [],
+    },
   }
 }
 
-const phasesOf = (spanMs: number, text: string): [string, number, number][] => [
-  [`boot${text}`, 0, spanMs * 0.15],
-  [`steady${text}`, spanMs * 0.15, spanMs * 0.5],
-  [`storm${text}`, spanMs * 0.5, spanMs * 0.65],
-  [`renew${text}`, spanMs * 0.65, spanMs * 0.9],
-]
+function phasesOf(spanMs: number, failed: boolean, text: string): RunReport['phases'] {
+  const phase = (name: string, from: number, to: number) => ({
+    name: `${name}${text}`,
+    startedAt: startedAt + spanMs * from,
+    endedAt: startedAt + spanMs * to,
+  })
+  const planned = [
+    phase('boot', 0, 0.15),
+    phase('steady', 0.15, 0.5),
+    phase('storm', 0.5, 0.65),
+    phase('renew', 0.65, 0.9),
+  ]
+  return failed
+    ? [...planned, { ...phase('revoke', 0.9, 1), problem: `12 devices were not back in time ${text}` }]
+    : planned
+}
+
+function invariantsOf(devices: number, acknowledged: number, failed: boolean, text: string): RunReport['invariants'] {
+  const examples = [4, 17, 902].map((n) => ({
+    device: `sim-sensor-0${n}${text}`,
+    at: startedAt + n * 300,
+    what: `certificate without its key, and a claim that is used up ${text}`,
+  }))
+  return invariantNames.map((name, index) => ({
+    name,
+    statement: `${statements[index]}${text}`,
+    checked: index === 2 ? acknowledged : devices,
+    ...(failed && index === 0 ? { held: false, violations: 3, examples } : { held: true, violations: 0, examples: [] }),
+  }))
+}
+
+function slosOf(publishMs: number, failed: boolean, text: string): RunReport['slos'] {
+  const limit = { latency: 'publish', percentile: 'p99', ms: 250 } as const
+  const found = `${publishMs.toFixed(0)} ms${text}`
+  const back = failed ? '99.7 % within 90 s' : '100 % within 41 s'
+  return [
+    { name: `publish p99${text}`, wanted: '≤ 250 ms', found, met: publishMs <= limit.ms, limit },
+    { name: 'recovered', wanted: '100 % within 90 s', found: back, met: !failed },
+  ]
+}
 
 /** Log-normal, as times of servers are, with a few that had to wait for a retry. */
 function bucketsOf(random: () => number, count: number, medianMs: number): LatencyBuckets {
