@@ -96,6 +96,7 @@ export function equip(plan: DevicePlan, context: EquipContext): Equipment {
     step(step) {
       if (pass(step)) throw new PowerCut()
     },
+    calm: () => network?.calm(),
     expects: expectsOf(plan, played),
     actors: listActors(faults).map(({ at, act }) => ({ at, act: (actor) => act({ ...actor, observe }) })),
   }

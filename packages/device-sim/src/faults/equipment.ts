@@ -34,6 +34,8 @@ export interface Equipment {
   readonly now: (() => number) | undefined
   /** Something is done that the power may go after. @throws PowerCut */
   step(step: Step): void
+  /** The end is near: its connections are not cut any more. */
+  calm(): void
   /** Whether a fault of this device explains that it hears this. */
   expects(doing: Doing, code: string): boolean
   /** Who makes trouble in its name, and from when on. */

@@ -18,12 +18,15 @@ export interface DeviceNetwork {
   dial(target: DialTarget): Line
   /** The device is off: all that it has open falls silent. */
   goDark(): void
+  /** From now on no connection is cut any more. */
+  calm(): void
 }
 
 /** The way of one device into the world. */
 export function createNetwork({ network, seed, tap, signal }: NetworkOptions): DeviceNetwork {
   const lines = new Set<Line>()
   let dialled = 0
+  const calm = new AbortController()
   const release = () => {
     for (const line of lines) line.release()
   }
@@ -41,20 +44,32 @@ export function createNetwork({ network, seed, tap, signal }: NetworkOptions): D
       })
       lines.add(line)
       socket.on('close', () => lines.delete(line))
-      cutLater(line, socket, network, random)
+      if (!calm.signal.aborted) cutLater(line, socket, { network, random, calm: calm.signal })
       if (signal.aborted) line.release()
       return line
     },
     goDark() {
       for (const line of lines) line.goDark()
     },
+    calm: () => calm.abort(),
   }
 }
 
+interface Cuts {
+  network: Network
+  random: () => number
+  calm: AbortSignal
+}
+
 /** Cuts come at any time, whatever happened before: exponentially distributed. */
-function cutLater(line: Line, socket: Socket, { disconnectEvery }: Network, random: () => number): void {
-  if (disconnectEvery === undefined) return
-  const afterMs = -Math.log(1 - random()) * disconnectEvery
+function cutLater(line: Line, socket: Socket, { network, random, calm }: Cuts): void {
+  if (network.disconnectEvery === undefined) return
+  const afterMs = -Math.log(1 - random()) * network.disconnectEvery
   const timer = setTimeout(() => line.goDark(), Math.min(afterMs, 2 ** 31 - 1)).unref()
-  socket.on('close', () => clearTimeout(timer))
+  const spare = () => clearTimeout(timer)
+  calm.addEventListener('abort', spare, { once: true })
+  socket.on('close', () => {
+    spare()
+    calm.removeEventListener('abort', spare)
+  })
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRandom } from '../random.ts'
 import type { Network } from '../scenario/device-class.ts'
 import { createNetwork } from './dial.ts'
+import type { Line } from './line.ts'
 
 type Serve = (socket: TLSSocket) => void
 
@@ -256,6 +257,27 @@ describe('the end of a connection', () => {
     const [first, second] = [await times(), await times()]
     for (const [index, ms] of first.entries()) expect(Math.abs(ms - (second[index] ?? 0))).toBeLessThan(100)
     expect(new Set(first.map(Math.round)).size).toBeGreaterThan(1)
+  })
+
+  test('once it is calm, none is cut any more', async () => {
+    const device = createNetwork({ network: { disconnectEvery: 1_000 }, seed: [5], signal: ending.signal })
+    const target = { host: 'localhost', port, purpose: 'mqtt' } as const
+    const cut: Line[] = []
+    const dial = () => {
+      const line = device.dial(target)
+      line.goDark = () => void cut.push(line)
+      return line
+    }
+    const spared = [dial(), dial(), dial()]
+    device.calm()
+    spared.push(dial(), dial())
+    // Others, of the same kind, are.
+    const other = createNetwork({ network: { disconnectEvery: 200 }, seed: [5], signal: ending.signal })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    for (let index = 0; index < 5; index += 1) other.dial(target).goDark = resolve
+    await promise
+    expect(cut).toEqual([])
+    for (const line of spared) line.release()
   })
 
   test('the end of the run takes everything with it', async () => {

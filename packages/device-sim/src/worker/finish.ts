@@ -4,19 +4,27 @@ import type { Fleet } from './fleet.ts'
 import { listOpen } from './list-open.ts'
 
 const lookMs = 20
+const hurryMs = 1_000
 const mostMs = { acknowledged: 5_000, back: 20_000, closed: 5_000 }
+/** Beyond the time in which a connection that was cut without a word is noticed. */
+const returnMs = 15_000
 
 /** Ends all devices, each saying how it is; answers what is still open although nothing should be. */
 export async function finishFleet(fleet: Fleet, openBefore: readonly string[]): Promise<string[]> {
   const lives = [...fleet.lives.values()]
   // Step 1: nobody measures, nobody makes trouble.
   fleet.acting.abort()
-  for (const life of lives) for (const stream of life.streams) stream.stop()
+  for (const life of lives) {
+    for (const stream of life.streams) stream.stop()
+    life.equipment.calm()
+  }
   // Step 2: who is on and not connected shows now whether it can be.
   for (const life of lives) if (mayComeBack(life)) life.connectNow()
-  await until(() => lives.every((life) => !mayComeBack(life) || life.isAtRest), mostMs.back)
-  // Step 3: what is in flight is acknowledged.
-  await until(() => lives.every(({ link }) => !link || link.unacknowledged === 0), mostMs.acknowledged)
+  const hurrying = setInterval(() => hurry(lives), hurryMs)
+  await until(() => lives.every(isBack), mostMs.back)
+  // Step 3: what is in flight is acknowledged, or sent again over another connection.
+  await until(() => lives.every((life) => isBack(life) && hasSaidAll(life)), acknowledgedMs(lives))
+  clearInterval(hurrying)
   for (const life of lives) tellEnd(life)
   // Step 4
   for (const life of lives) if (life.isOn) life.shutDown()
@@ -25,6 +33,20 @@ export async function finishFleet(fleet: Fleet, openBefore: readonly string[]): 
   const left = () => without(listOpen(), openBefore)
   await until(() => left().length === 0, mostMs.closed)
   return left()
+}
+
+const isBack = (life: Life) => !mayComeBack(life) || life.isAtRest
+const hasSaidAll = ({ link }: Life) => !link || link.unacknowledged === 0
+
+/** Nobody who has only lost its connection waits for long now. */
+function hurry(lives: readonly Life[]): void {
+  for (const life of lives) if (mayComeBack(life) && !life.isAtRest) life.connectNow()
+}
+
+function acknowledgedMs(lives: readonly Life[]): number {
+  const cut = lives.filter((life) => life.plan.class.network.disconnectEvery !== undefined && !hasSaidAll(life))
+  const keepAlives = cut.map(({ plan }) => plan.class.mqtt.keepAlive * 1.5 + returnMs)
+  return Math.max(mostMs.acknowledged, ...keepAlives)
 }
 
 function mayComeBack(life: Life): boolean {
