@@ -5,6 +5,7 @@ import type { OperatorApi } from '../operator/operator-api.ts'
 import type { Service } from '../operator/service.ts'
 import { queueReports } from '../run/local-worker.ts'
 import type { WorkerLink } from '../run/worker-link.ts'
+import type { Order } from '../worker/messages.ts'
 import { openChannel } from './channel.ts'
 import { Offer, parseReport } from './messages.ts'
 import { allReports, ordersTopic } from './topics.ts'
@@ -70,14 +71,20 @@ function linkTo(service: Service, worker: string, session: string): WorkerLink &
     onBroken: end,
   })
   channel.send({ order: 'hire' })
+  let isTold = false
+  const send = (order: Order) => {
+    // Once it is told to stop, it does not hear any more.
+    if (!isTold) channel.send(order)
+    isTold ||= order.order === 'stop'
+  }
   return {
     name: worker,
-    send: (order) => channel.send(order),
+    send,
     listen: reports.listen,
     ended,
     receive: (payload) => channel.receive(payload),
     async [Symbol.asyncDispose]() {
-      channel.send({ order: 'stop' })
+      send({ order: 'stop' })
       await Promise.race([channel.flush(), sleep(flushMs)])
       channel[Symbol.dispose]()
       end('stopped')
