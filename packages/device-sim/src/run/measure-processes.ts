@@ -42,7 +42,7 @@ export async function measureProcesses(processes: readonly MeasuredProcess[]): P
 
   return {
     list: () =>
-      [...found.values()].map(({ name, pid, host, first, cpuMs, rssPeakBytes }) => ({
+      processes.flatMap((one) => found.get(one.name) ?? []).map(({ name, pid, host, first, cpuMs, rssPeakBytes }) => ({
         ...{ name, pid, host, rssPeakBytes },
         cpuMs: Math.max(0, sum(cpuMs.values()) - first),
       })),

@@ -32,8 +32,10 @@ export async function openPlatform(options: PlatformOptions): Promise<Stage> {
   await using opened = new AsyncDisposableStack()
   const claimIds: string[] = []
   const watch = watchPlatform(operator, (outage) => onNotice(describeOutage(outage)))
+  let hasMade = false
   if (!keep)
     opened.defer(async () => {
+      if (!hasMade) return
       if (watch.outages.at(-1)?.to === undefined && watch.outages.length > 0)
         return onNotice(`devices ${prefix}-… stay: the platform does not answer`)
       const leavings = { operator, fleet, prefix, claims: claimIds, signal: AbortSignal.timeout(cleanUpMs) }
@@ -41,6 +43,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Stage> {
     })
   opened.use(watch)
   const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
+  hasMade = true
   const commander = await openCommander(service, prefix)
   const revocations = opened.use(watchRevocations(operator, fleet, signal))
   const view = opened.use(
