@@ -1,12 +1,12 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Claim } from '@muster/contracts'
 import { listLibrary } from '@muster/device-sim'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findChild } from './harness/find-child.ts'
 import { inTurns } from './harness/in-turns.ts'
 import { type Ran, readReport, simulate, startMuster } from './harness/simulate.ts'
 import { type Stack, startStack } from './harness/stack.ts'
-import { waitFor } from './harness/wait.ts'
 
 const names = await listLibrary()
 let stack: Stack
@@ -141,15 +141,3 @@ describe('a run', () => {
     expect(running.output()).toMatch(/^muster: /m)
   })
 })
-
-async function findChild(parent: number, pattern: RegExp): Promise<number> {
-  return waitFor(`a child of ${parent}`, async () => {
-    for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-      const [stat, command] = await Promise.all(
-        ['stat', 'cmdline'].map((name) => readFile(join('/proc', pid, name), 'utf8').catch(() => '')),
-      )
-      if (pattern.test(command ?? '') && stat?.includes(`) S ${parent} `)) return Number(pid)
-    }
-    return undefined
-  })
-}
