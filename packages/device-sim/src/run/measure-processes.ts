@@ -42,10 +42,12 @@ export async function measureProcesses(processes: readonly MeasuredProcess[]): P
 
   return {
     list: () =>
-      processes.flatMap((one) => found.get(one.name) ?? []).map(({ name, pid, host, first, cpuMs, rssPeakBytes }) => ({
-        ...{ name, pid, host, rssPeakBytes },
-        cpuMs: Math.max(0, sum(cpuMs.values()) - first),
-      })),
+      processes
+        .flatMap((one) => found.get(one.name) ?? [])
+        .map(({ name, pid, host, first, cpuMs, rssPeakBytes }) => ({
+          ...{ name, pid, host, rssPeakBytes },
+          cpuMs: Math.max(0, sum(cpuMs.values()) - first),
+        })),
     async [Symbol.asyncDispose]() {
       ending.abort()
       await looking
