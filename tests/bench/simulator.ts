@@ -145,7 +145,7 @@ await worker.play(0)
 const before = await settledMemory(worker.pid)
 const heapBefore = worker.tick()?.usage.heapBytes ?? 0
 const bootedAt = performance.now()
-await worker.play(1)
+await worker.play(1, 3_600_000)
 const bootMs = performance.now() - bootedAt
 const deviceKiB = ((await settledMemory(worker.pid)) - before) / devices
 const heapKiB = ((worker.tick()?.usage.heapBytes ?? 0) - heapBefore) / 1_024 / devices

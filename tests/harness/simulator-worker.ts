@@ -11,7 +11,7 @@ export interface SimulatorWorker extends AsyncDisposable {
   reports: Report[]
   order(order: Order): void
   /** Resolves when the worker is through with it. */
-  play(index: number): Promise<void>
+  play(index: number, timeoutMs?: number): Promise<void>
   finish(): Promise<Extract<Report, { report: 'finished' }>>
   /** The latest. */
   tick(): Extract<Report, { report: 'tick' }> | undefined
@@ -26,11 +26,12 @@ export async function startSimulatorWorker(execArgv: string[] = []): Promise<Sim
     pid: child.pid ?? 0,
     reports,
     order: (order) => void child.send(order),
-    async play(index) {
+    async play(index, timeoutMs) {
       worker.order({ order: 'phase', index, in: 0 })
       await until(
         `phase ${index}`,
         ({ report, ...rest }) => report === 'phase-done' && 'index' in rest && rest.index === index,
+        timeoutMs,
       )
     },
     async finish() {
@@ -50,7 +51,7 @@ export async function startSimulatorWorker(execArgv: string[] = []): Promise<Sim
       await ended
     },
   }
-  const until = (what: string, is: (report: Report) => boolean) =>
+  const until = (what: string, is: (report: Report) => boolean, timeoutMs = 60_000) =>
     waitFor(
       what,
       async () => {
@@ -58,7 +59,7 @@ export async function startSimulatorWorker(execArgv: string[] = []): Promise<Sim
         if (failed) throw new Error(JSON.stringify(failed))
         return reports.find(is)
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs },
     )
   await until('ready', ({ report }) => report === 'ready')
   return worker
