@@ -4,7 +4,8 @@ import { describeIssues, type ScenarioProblem } from './describe-issues.ts'
 import { resizeScenario, type Size } from './resize-scenario.ts'
 import { Scenario } from './schema.ts'
 
-const largestText = 262_144
+/** Far more than people write; less than what makes a parser think for seconds. */
+const largestText = 65_536
 
 export interface ParsedScenario {
   scenario: Scenario
