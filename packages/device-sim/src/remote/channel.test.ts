@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createRandom } from '../random.ts'
-import { type Channel, openChannel } from './channel.ts'
+import { Channel } from './channel.ts'
 
 const timing = { repeatMs: 20, beatMs: 20, silenceMs: 10_000 }
 const open: Channel[] = []
@@ -14,13 +14,13 @@ afterEach(() => {
 function pair(deliver: (to: Channel, payload: Buffer) => void) {
   const heard: unknown[] = []
   const broken: string[] = []
-  const there: Channel = openChannel({
+  const there: Channel = new Channel({
     publish: async (payload) => deliver(here, payload),
     onMessage: (message) => heard.push(message),
     onBroken: (why) => broken.push(why),
     timing,
   })
-  const here: Channel = openChannel({
+  const here: Channel = new Channel({
     publish: async (payload) => deliver(there, payload),
     onMessage: () => undefined,
     onBroken: (why) => broken.push(why),
@@ -86,7 +86,7 @@ describe('is safe from', () => {
 
   test('silence', async () => {
     const broken = vi.fn()
-    const channel = openChannel({
+    const channel = new Channel({
       publish: async () => undefined,
       onMessage: () => undefined,
       onBroken: broken,

@@ -22,122 +22,136 @@ interface Timing {
 const usual: Timing = { repeatMs: 3_000, beatMs: 5_000, silenceMs: 45_000 }
 /** Frames on their way: 1 MiB, which is what a policy lets through in a second. */
 const window = 16
+const nothing = Buffer.alloc(0)
 
 /**
  * Messages between two that hear each other over MQTT. QoS 1 may repeat, a connection that breaks may lose: frames are
  * numbered, confirmed, and sent again from the first that is missing.
  */
-export interface Channel extends Disposable {
-  send(message: unknown): void
-  /** What has come from the other side. */
-  receive(payload: Buffer): void
-  /** Resolves when everything sent is confirmed, or the channel is broken. */
-  flush(): Promise<void>
-}
-
-export function openChannel({ publish, onMessage, onBroken, timing }: ChannelOptions): Channel {
-  const { repeatMs, beatMs, silenceMs } = { ...usual, ...timing }
+export class Channel implements Disposable {
+  readonly #options: ChannelOptions
+  readonly #timing: Timing
+  readonly #timer: NodeJS.Timeout
   /** Sent and not confirmed, then not sent. */
-  const queue: { seq: number; more: boolean; part: Buffer }[] = []
-  let parts: Buffer[] = []
-  let [numbered, sent, confirmed, received] = [0, 0, 0, 0]
-  let underWay = 0
-  let isOpen = true
-  let [heardAt, progressAt] = [performance.now(), performance.now()]
-  let flushed: (() => void)[] = []
-  const timer = setInterval(beat, Math.min(repeatMs, beatMs) / 2)
-  let beatAt = performance.now()
+  readonly #queue: { seq: number; more: boolean; part: Buffer }[] = []
+  /** Of a message that is not complete yet. */
+  #parts: Buffer[] = []
+  #numbered = 0
+  #sent = 0
+  #confirmed = 0
+  #received = 0
+  /** Publications that the broker does not have yet. */
+  #underWay = 0
+  #isOpen = true
+  #heardAt = performance.now()
+  #progressAt = performance.now()
+  #beatAt = performance.now()
+  #flushed: (() => void)[] = []
 
-  function transmit(seq: number, more: boolean, part: Buffer): void {
-    underWay += 1
-    beatAt = performance.now()
+  constructor(options: ChannelOptions) {
+    this.#options = options
+    this.#timing = { ...usual, ...options.timing }
+    const { repeatMs, beatMs } = this.#timing
+    this.#timer = setInterval(() => this.#beat(), Math.min(repeatMs, beatMs) / 2)
+  }
+
+  send(message: unknown): void {
+    if (!this.#isOpen) return
+    const packed = packMessage(message)
+    for (const [at, part] of packed.entries()) {
+      this.#numbered += 1
+      this.#queue.push({ seq: this.#numbered, more: at < packed.length - 1, part })
+    }
+    this.#advance()
+  }
+
+  /** What has come from the other side. */
+  receive(payload: Buffer): void {
+    if (!this.#isOpen) return
+    this.#heardAt = performance.now()
+    try {
+      const { seq, ack, more, part } = decodeFrame(payload)
+      this.#confirm(ack)
+      if (seq > 0) this.#take(seq, more, part)
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  /** Resolves when everything sent is confirmed, or the channel is broken. */
+  flush(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isOpen && this.#queue.length > 0) this.#flushed.push(resolve)
+      else resolve()
+    })
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOpen = false
+    clearInterval(this.#timer)
+    this.#tellFlushed()
+  }
+
+  #transmit(seq: number, more: boolean, part: Buffer): void {
+    this.#underWay += 1
+    this.#beatAt = performance.now()
     // While the broker is away nothing is repeated: the client keeps it, and sends it when it is back.
     const settle = () => {
-      underWay -= 1
+      this.#underWay -= 1
     }
-    publish(encodeFrame({ seq, ack: received, more, part })).then(settle, settle)
+    this.#options.publish(encodeFrame({ seq, ack: this.#received, more, part })).then(settle, settle)
   }
 
-  function advance(): void {
-    for (const { seq, more, part } of queue) {
-      if (seq > confirmed + window) return
-      if (seq <= sent) continue
-      if (sent === confirmed) progressAt = performance.now()
-      sent = seq
-      transmit(seq, more, part)
+  #advance(): void {
+    for (const { seq, more, part } of this.#queue) {
+      if (seq > this.#confirmed + window) return
+      if (seq <= this.#sent) continue
+      if (this.#sent === this.#confirmed) this.#progressAt = performance.now()
+      this.#sent = seq
+      this.#transmit(seq, more, part)
     }
   }
 
-  function confirm(ack: number): void {
-    if (ack <= confirmed || ack > sent) return
-    confirmed = ack
-    progressAt = performance.now()
-    while (queue[0] && queue[0].seq <= ack) queue.shift()
-    advance()
-    if (queue.length > 0) return
-    for (const resolve of flushed) resolve()
-    flushed = []
+  #confirm(ack: number): void {
+    if (ack <= this.#confirmed || ack > this.#sent) return
+    this.#confirmed = ack
+    this.#progressAt = performance.now()
+    while (this.#queue[0] && this.#queue[0].seq <= ack) this.#queue.shift()
+    this.#advance()
+    if (this.#queue.length === 0) this.#tellFlushed()
   }
 
-  function beat(): void {
+  #tellFlushed(): void {
+    for (const resolve of this.#flushed.splice(0)) resolve()
+  }
+
+  #beat(): void {
     const now = performance.now()
-    if (now - heardAt > silenceMs) fail(`has not been heard of for ${Math.round(silenceMs / 1_000)} s`)
-    if (!isOpen) return
-    if (sent > confirmed && underWay === 0 && now - progressAt > repeatMs) {
-      progressAt = now
-      sent = confirmed
-      advance()
+    const { repeatMs, beatMs, silenceMs } = this.#timing
+    if (now - this.#heardAt > silenceMs) this.#fail(`has not been heard of for ${Math.round(silenceMs / 1_000)} s`)
+    if (!this.#isOpen) return
+    if (this.#sent > this.#confirmed && this.#underWay === 0 && now - this.#progressAt > repeatMs) {
+      this.#progressAt = now
+      this.#sent = this.#confirmed
+      this.#advance()
     }
-    if (now - beatAt > beatMs) transmit(0, false, Buffer.alloc(0))
+    if (now - this.#beatAt > beatMs) this.#transmit(0, false, nothing)
   }
 
-  function close(): void {
-    isOpen = false
-    clearInterval(timer)
-    for (const resolve of flushed) resolve()
-  }
-
-  function fail(why: string): void {
-    if (!isOpen) return
-    close()
-    onBroken(why)
-  }
-
-  function take(seq: number, more: boolean, part: Buffer): void {
+  #take(seq: number, more: boolean, part: Buffer): void {
     // One that was there before is confirmed again; after a gap the sender begins again where it is.
-    if (seq === received + 1) {
-      received = seq
-      parts.push(part)
-      if (parts.length > mostParts) throw new RangeError('sends a message that is too long')
-      if (!more) {
-        const message = unpackMessage(parts)
-        parts = []
-        onMessage(message)
-      }
+    if (seq === this.#received + 1) {
+      this.#received = seq
+      this.#parts.push(part)
+      if (this.#parts.length > mostParts) throw new RangeError('sends a message that is too long')
+      if (!more) this.#options.onMessage(unpackMessage(this.#parts.splice(0)))
     }
-    if (isOpen) transmit(0, false, Buffer.alloc(0))
+    if (this.#isOpen) this.#transmit(0, false, nothing)
   }
 
-  return {
-    send(message) {
-      if (!isOpen) return
-      const packed = packMessage(message)
-      for (const [at, part] of packed.entries())
-        queue.push({ seq: ++numbered, more: at < packed.length - 1, part: Buffer.from(part) })
-      advance()
-    },
-    receive(payload) {
-      if (!isOpen) return
-      heardAt = performance.now()
-      try {
-        const { seq, ack, more, part } = decodeFrame(payload)
-        confirm(ack)
-        if (seq > 0) take(seq, more, part)
-      } catch (error) {
-        fail(error instanceof Error ? error.message : String(error))
-      }
-    },
-    flush: () => new Promise((resolve) => (isOpen && queue.length > 0 ? flushed.push(resolve) : resolve())),
-    [Symbol.dispose]: close,
+  #fail(why: string): void {
+    if (!this.#isOpen) return
+    this[Symbol.dispose]()
+    this.#options.onBroken(why)
   }
 }

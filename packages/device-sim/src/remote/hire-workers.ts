@@ -6,7 +6,7 @@ import type { Service } from '../operator/service.ts'
 import { queueReports } from '../run/local-worker.ts'
 import type { WorkerLink } from '../run/worker-link.ts'
 import type { Order } from '../worker/messages.ts'
-import { openChannel } from './channel.ts'
+import { Channel } from './channel.ts'
 import { Offer, parseReport } from './messages.ts'
 import { allReports, ordersTopic } from './topics.ts'
 
@@ -65,7 +65,7 @@ function linkTo(service: Service, worker: string, session: string): WorkerLink &
   const reports = queueReports()
   const { promise: ended, resolve: end } = Promise.withResolvers<string>()
   const topic = ordersTopic(service.fleet, worker, session)
-  const channel = openChannel({
+  const channel = new Channel({
     publish: (payload) => service.publish(topic, payload),
     onMessage: (message) => reports.add(parseReport(message)),
     onBroken: end,

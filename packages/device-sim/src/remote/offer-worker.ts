@@ -4,7 +4,7 @@ import { connect, enrol, keepRenewed, memoryStore, openStore } from '@muster/dev
 import type { MqttClient } from 'mqtt'
 import { startLocalWorker } from '../run/local-worker.ts'
 import type { WorkerLink } from '../run/worker-link.ts'
-import { type Channel, openChannel } from './channel.ts'
+import { Channel } from './channel.ts'
 import { type Offer, parseOrder } from './messages.ts'
 import { offersTopic, ordersTopic, reportsTopic } from './topics.ts'
 
@@ -46,7 +46,7 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
     const begun: Session = {
       name: sessionName,
       link,
-      channel: openChannel({
+      channel: new Channel({
         publish: (payload) => publish(client, reports, payload),
         onMessage: (message) => obey(link, message, url),
         onBroken: (why) => void end(begun, `coordinator ${why}`),

@@ -71,7 +71,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
       },
     },
   )
-  const ready = await crew.ready(AbortSignal.any([signal, AbortSignal.timeout(readyMs)]))
+  const ready = await crew.ready(AbortSignal.any([signal, late(readyMs, 'ready')]))
   const equipment = await stage.equip()
   const shares = assignDevices(crew, devices, ({ from, to }) => ({
     ...{ run, prefix, from, to, scenario: yaml },
@@ -121,14 +121,19 @@ async function playPhases(run: RunContext, records: RunReport['phases'], signal:
 async function finish(crew: Crew, problems: string[]): Promise<string[] | undefined> {
   crew.broadcast({ order: 'finish' })
   try {
-    const finished = await crew.finished(AbortSignal.timeout(finishMs))
+    const finished = await crew.finished(late(finishMs, 'through'))
     return finished.flatMap(({ leftovers }) => leftovers)
   } catch (error) {
-    problems.push(
-      crew.failure.aborted ? String(crew.failure.reason.message) : `not every worker has finished: ${error}`,
-    )
+    problems.push(error instanceof Error ? error.message : String(error))
     return undefined
   }
+}
+
+/** Aborted after so long, and not in the way of the end of the process. */
+function late(ms: number, what: string): AbortSignal {
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(new Error(`not every worker was ${what} within ${ms / 1_000} s`)), ms).unref()
+  return controller.signal
 }
 
 /** Two runs on one platform do not meet. */

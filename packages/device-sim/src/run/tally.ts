@@ -37,22 +37,7 @@ export function createTally() {
     return sum
   }
 
-  const reasons = (): RunReport['reasons'] => {
-    const all = new Map(own)
-    const expected = new Map<string, number>()
-    const add = (to: Map<string, number>, some: Record<string, number>) => {
-      for (const [reason, count] of Object.entries(some)) to.set(reason, (to.get(reason) ?? 0) + count)
-    }
-    for (const tick of ticks.values()) {
-      add(all, tick.reasons)
-      add(expected, tick.expected)
-    }
-    const unexpected = [...all].map(([reason, count]) => ({ reason, count: count - (expected.get(reason) ?? 0) }))
-    return [
-      ...unexpected.filter(({ count }) => count > 0).map((one) => ({ ...one, expected: false })),
-      ...[...expected].map(([reason, count]) => ({ reason, count, expected: true })),
-    ].sort((a, b) => b.count - a.count || a.reason.localeCompare(b.reason))
-  }
+  const reasons = () => sumReasons(own, ticks.values())
 
   return {
     counts,
@@ -95,15 +80,35 @@ export function createTally() {
     latencies: (): RunReport['latencies'] =>
       mapNames(totals, (latency) => ({ percentiles: percentilesOf(latency.buckets()), buckets: latency.buckets() })),
 
-    rates(): LiveState['rates'] {
-      const [before, now] = timeline.slice(-2)
-      const rate = (name: keyof Counts) =>
-        before && now ? Math.max(0, ((now.counts[name] - before.counts[name]) * 1_000) / (now.at - before.at)) : 0
-      return {
-        ...{ enrolled: rate('enrolled'), connections: rate('connections'), published: rate('published') },
-        ...{ acknowledged: rate('acknowledged'), received: rate('received') },
-      }
-    },
+    rates: () => ratesOf(timeline),
+  }
+}
+
+function sumReasons(own: ReadonlyMap<string, number>, ticks: Iterable<Tick>): RunReport['reasons'] {
+  const all = new Map(own)
+  const expected = new Map<string, number>()
+  const add = (to: Map<string, number>, some: Record<string, number>) => {
+    for (const [reason, count] of Object.entries(some)) to.set(reason, (to.get(reason) ?? 0) + count)
+  }
+  for (const tick of ticks) {
+    add(all, tick.reasons)
+    add(expected, tick.expected)
+  }
+  const unexpected = [...all].map(([reason, count]) => ({ reason, count: count - (expected.get(reason) ?? 0) }))
+  return [
+    ...unexpected.filter(({ count }) => count > 0).map((one) => ({ ...one, expected: false })),
+    ...[...expected].map(([reason, count]) => ({ reason, count, expected: true })),
+  ].sort((a, b) => b.count - a.count || a.reason.localeCompare(b.reason))
+}
+
+/** A second, between the last two points. */
+function ratesOf(timeline: RunReport['timeline']): LiveState['rates'] {
+  const [before, now] = timeline.slice(-2)
+  const rate = (name: keyof Counts) =>
+    before && now ? Math.max(0, ((now.counts[name] - before.counts[name]) * 1_000) / (now.at - before.at)) : 0
+  return {
+    ...{ enrolled: rate('enrolled'), connections: rate('connections'), published: rate('published') },
+    ...{ acknowledged: rate('acknowledged'), received: rate('received') },
   }
 }
 
