@@ -27,6 +27,7 @@ interface Session {
   name: string
   channel: Channel
   link: WorkerLink
+  state: 'playing' | 'stopped' | 'ending'
 }
 
 /** A device of the platform that plays devices: takes its orders as commands, and reports as events, until `signal` ends it. */
@@ -46,9 +47,10 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
     const begun: Session = {
       name: sessionName,
       link,
+      state: 'playing',
       channel: new Channel({
         publish: (payload) => publish(client, reports, payload),
-        onMessage: (message) => obey(link, message, url),
+        onMessage: (message) => obey(begun, message, url),
         onBroken: (why) => void end(begun, `coordinator ${why}`),
       }),
     }
@@ -58,14 +60,16 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
     return begun
   }
   const end = async (ended: Session, why: string) => {
-    if (session !== ended) return
-    session = undefined
-    over.add(ended.name)
-    // For a coordinator that has said stop this is nothing new.
-    ended.channel.send({ report: 'failed', error: why })
-    await Promise.race([ended.channel.flush(), sleep(flushMs)])
+    if (ended.state === 'ending') return
+    // A coordinator that has said stop expects it, and may be gone.
+    const isNews = ended.state === 'playing'
+    ended.state = 'ending'
+    if (isNews) ended.channel.send({ report: 'failed', error: why })
+    if (isNews) await Promise.race([ended.channel.flush(), sleep(flushMs)])
     ended.channel[Symbol.dispose]()
     await ended.link[Symbol.asyncDispose]()
+    over.add(ended.name)
+    session = undefined
     onState(`is free again: ${why}`)
   }
 
@@ -88,8 +92,10 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
 }
 
 /** @throws where it is no order: the channel breaks, and with it the session */
-function obey(link: WorkerLink, message: unknown, url: string): void {
+function obey(session: Session, message: unknown, url: string): void {
+  const { link } = session
   const order = parseOrder(message)
+  if (order.order === 'stop') session.state = 'stopped'
   if (order.order === 'assign') link.send({ ...order, assignment: { ...order.assignment, url } })
   else if (order.order !== 'hire') link.send(order)
 }
