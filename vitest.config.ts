@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const globalSetup = ['./packages/db/src/testing-setup.ts']
@@ -6,8 +7,8 @@ const globalSetup = ['./packages/db/src/testing-setup.ts']
 const results = process.env.MUSTER_TEST_RESULTS
 export default defineConfig({
   test: {
-    // By default one core is left to the editor.
-    maxWorkers: '100%',
+    // A good part of the longest tests is waiting for processes and times.
+    maxWorkers: Math.ceil(1.5 * availableParallelism()),
     reporters: results ? ['default', 'json'] : ['default'],
     outputFile: { json: `${results}/${process.pid}.json` },
     projects: [
