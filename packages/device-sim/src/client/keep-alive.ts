@@ -33,7 +33,10 @@ function look(): void {
   for (const connection of kept) {
     const { keepAliveMs, sentAt, heardAt } = connection
     // As long again as the broker waits for us.
-    if (now - heardAt > keepAliveMs * 1.5) connection.giveUp()
+    if (now - heardAt > silenceMs(keepAliveMs)) connection.giveUp()
     else if (now - sentAt > keepAliveMs * 0.7 || now - heardAt > keepAliveMs) connection.ping()
   }
 }
+
+/** After so long without a word a connection is given up: as a broker does, [MQTT-3.1.2-22]. */
+export const silenceMs = (keepAliveMs: number) => keepAliveMs * 1.5

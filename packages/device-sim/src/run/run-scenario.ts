@@ -5,6 +5,7 @@ import { openBroker } from '../plain/open-broker.ts'
 import { countDevices } from '../plan/fleet-layout.ts'
 import type { RunReport } from '../report/run-report.ts'
 import type { ParsedScenario } from '../scenario/parse-scenario.ts'
+import { longestFinishMs } from '../worker/finish.ts'
 import type { ReadyBroker } from '../worker/messages.ts'
 import { assignDevices } from './assign-devices.ts'
 import { composeReport } from './compose-report.ts'
@@ -42,7 +43,8 @@ export interface Muster {
 }
 
 const readyMs = 60_000
-const finishMs = 60_000
+/** On top of what the slowest worker may take: thousands of connections are closed, and all of it is told. */
+const finishMs = 40_000
 const receiptsMs = 15_000
 
 /** Plays a scenario. What goes wrong in it is in the report; it rejects only where it could not begin. */
@@ -86,7 +88,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
     options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: invariants.verdicts() }))
   })
   const problems = await playPhases({ scenario, prefix, crew, tally, following, platform }, phases, signal)
-  const leftovers = await finish(crew, problems)
+  const leftovers = await finish(crew, problems, finishMs + longestFinishMs(scenario))
   await platform?.revocations.settle(receiptsMs)
   // Without all that devices have seen nothing can be concluded.
   if (leftovers) problems.push(...(await invariants.conclude(leftovers)))
@@ -118,10 +120,10 @@ async function playPhases(run: RunContext, records: RunReport['phases'], signal:
 }
 
 /** Every device says how it is, and all connections are closed. @returns what is still there; undefined where not every worker could say so */
-async function finish(crew: Crew, problems: string[]): Promise<string[] | undefined> {
+async function finish(crew: Crew, problems: string[], mostMs: number): Promise<string[] | undefined> {
   crew.broadcast({ order: 'finish' })
   try {
-    const finished = await crew.finished(late(finishMs, 'through'))
+    const finished = await crew.finished(late(mostMs, 'through'))
     return finished.flatMap(({ leftovers }) => leftovers)
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error))

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { silenceMs } from '../client/keep-alive.ts'
 import type { Life } from '../life/life.ts'
+import type { DeviceClass } from '../scenario/device-class.ts'
+import type { Scenario } from '../scenario/schema.ts'
 import type { Fleet } from './fleet.ts'
 import { listOpen } from './list-open.ts'
 
@@ -45,8 +48,16 @@ function hurry(lives: readonly Life[]): void {
 
 function acknowledgedMs(lives: readonly Life[]): number {
   const cut = lives.filter((life) => life.plan.class.network.disconnectEvery !== undefined && !hasSaidAll(life))
-  const keepAlives = cut.map(({ plan }) => plan.class.mqtt.keepAlive * 1.5 + returnMs)
-  return Math.max(mostMs.acknowledged, ...keepAlives)
+  return Math.max(mostMs.acknowledged, ...cut.map(({ plan }) => noticeMs(plan.class)))
+}
+
+/** Until messages are acknowledged although the connection was cut without a word. */
+const noticeMs = ({ mqtt }: DeviceClass) => silenceMs(mqtt.keepAlive) + returnMs
+
+/** No worker that is there takes longer. */
+export function longestFinishMs({ devices }: Scenario): number {
+  const slowest = Math.max(mostMs.acknowledged, ...Object.values(devices).map(noticeMs))
+  return mostMs.back + slowest + mostMs.closed
 }
 
 function mayComeBack(life: Life): boolean {
