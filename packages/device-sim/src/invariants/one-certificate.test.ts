@@ -67,5 +67,23 @@ judge('one-certificate', [
       answers: { certificates: [{}, { serial: 's2', state: 'pending' }] },
     },
   ],
+  [
+    'renewed again, and seen before it could say so',
+    {
+      told: [...happy, certificate('s2', 'renew'), connected('s2')],
+      toldLater: [certificate('s3', 'renew'), connected('s3'), { ...end('working'), serial: 's3' } as Told],
+      ...{ ...renews, looks: true },
+      answers: { certificates: [{ state: 'superseded' }, { serial: 's2', state: 'superseded' }, { serial: 's3' }] },
+    },
+    'holds',
+  ],
+  [
+    'another one is good that it has never told of',
+    {
+      told: renewed,
+      ...renews,
+      answers: { certificates: [{ state: 'superseded' }, { serial: 's2', state: 'superseded' }, { serial: 's3' }] },
+    },
+  ],
   ['the same one again', { told: [...working, certificate('s1')] }, 'holds'],
 ])

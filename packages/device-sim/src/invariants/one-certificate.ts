@@ -80,8 +80,8 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
     if (former.length > 0) fresh.add(device)
   }
 
-  /** @returns what is wrong with what the platform holds for one device */
-  function findFault(device: string, held: readonly CertificateRecord[]): string | undefined {
+  /** @returns what is wrong with what the platform holds for one device. `isOver`: the device has told all */
+  function findFault(device: string, held: readonly CertificateRecord[], isOver: boolean): string | undefined {
     const holding = holdings.get(device)
     const live = held.filter(isLive)
     const count = (state: string) => held.filter((one) => one.state === state).length
@@ -92,7 +92,10 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
     if (!mayRenew(device) && !isDue(holding) && held.length > 1)
       return `it was issued ${held.length} certificates, and does not renew`
     const isUsed = holding.usedAt !== undefined && holding.usedAt + overlapMs < now()
-    if (isUsed && serial === holding.current && live.some((one) => one.serial !== serial && one.state === 'active'))
+    // While it runs, one that is not known here may be newer than what the device has told.
+    const isBefore = (one: CertificateRecord) =>
+      one.serial !== serial && (isOver || holding.former.includes(one.serial))
+    if (isUsed && serial === holding.current && live.some((one) => one.state === 'active' && isBefore(one)))
       return 'the certificate before is still good, although the new one is in use'
     return undefined
   }
@@ -102,8 +105,8 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
     enrolled !== undefined && now() > enrolled.at + (enrolled.notAfter - enrolled.at) / 2
 
   /** Between two pages the world goes on: what looks wrong is looked at again, in one piece. */
-  async function confirm(platform: PlatformView, device: string) {
-    const what = findFault(device, await platform.certificatesOf(device))
+  async function confirm(platform: PlatformView, device: string, isOver: boolean) {
+    const what = findFault(device, await platform.certificatesOf(device), isOver)
     if (what === undefined || reported.has(device)) return
     reported.add(device)
     judgement.violated(what, { device })
@@ -122,7 +125,7 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
       const due = [...fresh].filter((device) => (holdings.get(device)?.usedAt ?? now()) + overlapMs < now())
       for (const device of due.slice(0, looks)) {
         fresh.delete(device)
-        await confirm(platform, device)
+        await confirm(platform, device, false)
       }
     },
     async conclude(platform) {
@@ -134,7 +137,7 @@ export function createOneCertificate(scenario: Scenario, { now }: { now(): numbe
       }
       judgement.judged(holdings.size)
       for (const device of new Set([...held.keys(), ...holdings.keys()]))
-        if (findFault(device, held.get(device) ?? []) !== undefined) await confirm(platform, device)
+        if (findFault(device, held.get(device) ?? [], true) !== undefined) await confirm(platform, device, true)
     },
     verdict: judgement.verdict,
   }

@@ -32,6 +32,8 @@ interface Run {
   leftovers?: string[]
   /** The platform is asked after so many of what was told, too. */
   looks?: boolean
+  /** After that. */
+  toldLater?: Told[]
 }
 
 export const acknowledged = (from: number, to: number): Told => ({ saw: 'acknowledged', topic, from, to })
@@ -101,6 +103,7 @@ export async function broken({
   thing = {},
   leftovers = [],
   looks,
+  toldLater = [],
 }: Run): Promise<InvariantName[]> {
   const scenario = Scenario.parse({
     ...{ name: 'by-hand', title: 'By hand' },
@@ -111,12 +114,16 @@ export async function broken({
   let clock = start
   const invariants = createInvariants(scenario, { now: () => clock, patienceMs: 0 })
   const platform = answer(answers)
-  for (const { device: id = device, after = 0, ...seen } of told) {
-    clock = start + after
+  const observe = ({ device: id = device, after: _, ...seen }: Told) => {
     for (const invariant of invariants) invariant.observe({ device: id, at: clock, ...seen } as Observation)
+  }
+  for (const one of told) {
+    clock = start + (one.after ?? 0)
+    observe(one)
   }
   clock += 20_000
   if (looks) for (const invariant of invariants) await invariant.look?.(platform)
+  for (const one of toldLater) observe(one)
   for (const invariant of invariants) await invariant.conclude(platform, leftovers)
   return invariants.map((one) => one.verdict()).flatMap(({ held, name }) => (held ? [] : [name]))
 }
