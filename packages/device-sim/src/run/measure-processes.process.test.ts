@@ -6,7 +6,7 @@ import { expect, test, vi } from 'vitest'
 import { measureProcesses } from './measure-processes.ts'
 
 test('a process with what it has started: what it has used since, also when a child has ended', async () => {
-  const busy = `const until = Date.now() + 600; while (Date.now() < until); process.stdin.once('data', () => process.exit()).resume()`
+  const busy = `while (process.cpuUsage().user < 1_000_000); process.stdin.once('data', () => process.exit()).resume()`
   const parent = `const child = require('node:child_process').spawn(process.execPath, ['-e', ${JSON.stringify(busy)}], { stdio: ['pipe', 'inherit', 'inherit'] })
     process.stdin.once('data', () => { child.stdin.write('end'); child.once('exit', () => console.log('ended')) })`
   const child = spawn(process.execPath, ['-e', parent], { stdio: ['pipe', 'pipe', 'inherit'] })
