@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const globalSetup = ['./packages/db/src/testing-setup.ts']
@@ -7,8 +6,8 @@ const globalSetup = ['./packages/db/src/testing-setup.ts']
 const results = process.env.MUSTER_TEST_RESULTS
 export default defineConfig({
   test: {
-    // A good part of the longest tests is waiting for processes and times.
-    maxWorkers: Math.ceil(1.5 * availableParallelism()),
+    // By default one core is left to the editor.
+    maxWorkers: '100%',
     reporters: results ? ['default', 'json'] : ['default'],
     outputFile: { json: `${results}/${process.pid}.json` },
     projects: [
