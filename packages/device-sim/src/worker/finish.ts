@@ -26,7 +26,10 @@ export async function finishFleet(fleet: Fleet, openBefore: readonly string[]): 
   const hurrying = setInterval(() => hurry(lives), hurryMs)
   await until(() => lives.every(isBack), mostMs.back)
   // Step 3: what is in flight is acknowledged, or sent again over another connection.
-  await until(() => lives.every((life) => isBack(life) && hasSaidAll(life)), acknowledgedMs(lives))
+  const areThrough = () => lives.every((life) => isBack(life) && hasSaidAll(life))
+  await until(areThrough, acknowledgedMs(lives))
+  // Whoever has noticed only now that its connection is gone comes back like everybody else.
+  await until(areThrough, mostMs.back)
   clearInterval(hurrying)
   for (const life of lives) tellEnd(life)
   // Step 4
@@ -57,7 +60,7 @@ const noticeMs = ({ mqtt }: DeviceClass) => silenceMs(mqtt.keepAlive) + returnMs
 /** No worker that is there takes longer. */
 export function longestFinishMs({ devices }: Scenario): number {
   const slowest = Math.max(mostMs.acknowledged, ...Object.values(devices).map(noticeMs))
-  return mostMs.back + slowest + mostMs.closed
+  return mostMs.back + slowest + mostMs.back + mostMs.closed
 }
 
 function mayComeBack(life: Life): boolean {
