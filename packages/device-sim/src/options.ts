@@ -2,8 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { Name } from '@muster/contracts'
 import { z } from 'zod'
 import type { FleetEvent } from './events.ts'
-
-const keyAlgorithms = ['p256', 'p384', 'ed25519', 'rsa2048', 'rsa3072'] as const
+import { keyAlgorithms } from './scenario/device-class.ts'
 
 const settings = {
   url: z.string(),

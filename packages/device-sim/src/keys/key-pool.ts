@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { type KeyAlgorithm, makeKey } from './make-key.ts'
+import { generateKey, type KeyAlgorithm } from '@muster/pki'
 
 /** Kept ready of each kind: enough for what boots at once, not so many that they cost memory. */
 const ahead = 64
@@ -22,7 +22,7 @@ export class KeyPool {
     kind.expected = Math.max(0, kind.expected - 1)
     const key = kind.ready.pop()
     this.#fill(algorithm)
-    return key ?? makeKey(algorithm)
+    return key ?? generateKey(algorithm)
   }
 
   #kindOf(algorithm: KeyAlgorithm) {
@@ -35,7 +35,7 @@ export class KeyPool {
     const kind = this.#kindOf(algorithm)
     while (kind.making < atOnce && kind.ready.length + kind.making < Math.min(ahead, kind.expected)) {
       kind.making += 1
-      makeKey(algorithm)
+      generateKey(algorithm)
         .then((key) => kind.ready.push(key))
         .catch((error: unknown) => {
           this.#failure = error
