@@ -16,6 +16,8 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts'],
           exclude: ['packages/*/src/**/*.{db,process}.test.ts'],
+          // What a command prints is compared, whatever the machine asks to be painted.
+          env: { FORCE_COLOR: '0' },
         },
       },
       {

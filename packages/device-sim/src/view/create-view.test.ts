@@ -8,8 +8,8 @@ import { liveState, Terminal } from './testing.ts'
 import { columnsOf, cutTo } from './width.ts'
 
 beforeEach(() => {
-  vi.stubEnv('NO_COLOR', undefined)
-  vi.stubEnv('FORCE_COLOR', undefined)
+  // All that Node asks before it paints: a CI machine says that it cannot.
+  for (const name of ['NO_COLOR', 'NODE_DISABLE_COLORS', 'FORCE_COLOR', 'CI', 'TMUX']) vi.stubEnv(name, undefined)
   vi.stubEnv('TERM', 'xterm-256color')
 })
 afterEach(() => void vi.unstubAllEnvs())
