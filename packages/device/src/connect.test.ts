@@ -1,3 +1,4 @@
+import { MusterError } from '@muster/contracts'
 import { createCsr, readCsr } from '@muster/pki'
 import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -6,6 +7,7 @@ import type { DeviceStore } from './store/device-store.ts'
 import { loadCredentials } from './store/load-credentials.ts'
 import { memoryStore } from './store/memory-store.ts'
 import { startTestBroker, type TestBroker } from './testing/broker.ts'
+import { enrolledWithBroker } from './testing/enrolled-device.ts'
 import { issueEnrolment } from './testing/provisioner.ts'
 import { serialOf } from './testing/registry.ts'
 
@@ -203,6 +205,65 @@ describe('rejects', () => {
     void vi.waitFor(() => expect(broker.script.length).toBeLessThan(998)).then(() => ending.abort(reason))
     await expect(attempt).rejects.toBe(reason)
     broker.script.length = 0
+  })
+})
+
+describe('a broker that only hangs up', () => {
+  const questions = ({ server }: Awaited<ReturnType<typeof enrolledWithBroker>>) => {
+    const { registry } = server
+    const use = registry.use
+    const asked: string[] = []
+    registry.use = (serial) => {
+      asked.push(serial)
+      return use(serial)
+    }
+    return asked
+  }
+
+  test('does so for a reason that the provisioner knows', async () => {
+    await using device = await enrolledWithBroker()
+    device.server.registry.states.set(serialOf(device.enrolment), 'revoked')
+    device.broker.script.push(...Array(100).fill('drop'))
+    await expect(connect({ store: device.store, ...fast })).rejects.toMatchObject({ code: 'certificate-revoked' })
+    expect(device.broker.script.length).toBeGreaterThan(90)
+  })
+
+  test('does so for one that is told later on, and the longer pause begins', async () => {
+    await using device = await enrolledWithBroker()
+    const client = await connect({ store: device.store, ...fast, refusedRetryMs: 30 })
+    device.server.registry.states.set(serialOf(device.enrolment), 'revoked')
+    const told = new Promise<Error>((resolve) =>
+      client.on('error', (error) => error instanceof MusterError && resolve(error)),
+    )
+    device.broker.script.push(...Array(100).fill('drop'))
+    device.broker.connections.at(-1)?.socket.destroy()
+    expect(await told).toMatchObject({ code: 'certificate-revoked' })
+    device.server.registry.states.set(serialOf(device.enrolment), 'active')
+    device.broker.script.length = 0
+    await new Promise<void>((resolve) => client.once('connect', () => resolve()))
+    await client.endAsync()
+  })
+
+  test('and of which the provisioner knows nothing is tried again', async () => {
+    await using device = await enrolledWithBroker()
+    const asked = questions(device)
+    device.broker.script.push(...Array(7).fill('drop'))
+    const client = await connect({ store: device.store, ...fast })
+    expect(device.broker.script).toEqual([])
+    // The eighth attempt is the broker's own question.
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThanOrEqual(2))
+    expect(asked.length).toBeLessThanOrEqual(3)
+    await client.endAsync()
+  })
+
+  test('with an answer in between, nobody else is asked', async () => {
+    await using device = await enrolledWithBroker()
+    const asked = questions(device)
+    device.broker.script.push('drop', 'drop', 0x88, 'drop', 'drop')
+    const client = await connect({ store: device.store, ...fast })
+    expect(device.broker.script).toEqual([])
+    expect(asked).toHaveLength(1)
+    await client.endAsync()
   })
 })
 

@@ -4,6 +4,7 @@ import { Link } from './connection/link.ts'
 import { markDuplicates } from './connection/mark-duplicates.ts'
 import { rememberLink } from './connection/present-renewed.ts'
 import { refusalOf } from './connection/refusal.ts'
+import { askWhy } from './renewal/ask-why.ts'
 import { pauseMs } from './retry.ts'
 import type { DeviceStore } from './store/device-store.ts'
 import { loadCredentials } from './store/load-credentials.ts'
@@ -27,6 +28,8 @@ export interface ConnectOptions extends IClientOptions, Surroundings {
 interface Pauses {
   maxMs: number
   refusedMs: number
+  /** Asks what a broker that only hangs up does not say. */
+  why(): Promise<MusterError | undefined>
 }
 
 const steadyMs = 30_000
@@ -34,7 +37,7 @@ const steadyMs = 30_000
 /**
  * An mqtt.js client in the name of the device: mutual TLS with what the store holds at every connection, MQTT 5 unless `protocolVersion`
  * says otherwise. Resolves when the broker has admitted it, and from then on it reconnects by itself; until then it keeps trying.
- * @throws MusterError with the broker's code (MQTT 5) or `forbidden` if it refuses the device, `certificate-untrusted` if the device refuses the broker
+ * @throws MusterError with the broker's code (MQTT 5) or `forbidden` if it refuses the device, the provisioner's code if the broker only hangs up and that knows why, `certificate-untrusted` if the device refuses the broker
  */
 export async function connect(options: ConnectOptions): Promise<MqttClient> {
   const { store, url, signal, dial, now, onMessage, ...others } = options
@@ -56,7 +59,10 @@ export async function connect(options: ConnectOptions): Promise<MqttClient> {
   markDuplicates(client)
   if (onMessage) client.on('message', onMessage)
   const admitted = admission(client, link, signal)
-  spreadReconnects(client, link, { maxMs: maxReconnectMs, refusedMs: refusedRetryMs })
+  const ending = new AbortController()
+  client.once('end', () => ending.abort())
+  const why = () => askWhy(store, { dial, now, signal: ending.signal })
+  spreadReconnects(client, link, { maxMs: maxReconnectMs, refusedMs: refusedRetryMs, why })
   try {
     await admitted
     await link.settled()
@@ -68,32 +74,41 @@ export async function connect(options: ConnectOptions): Promise<MqttClient> {
 }
 
 /** Sets the pause before each next attempt; mqtt.js has a fixed one, and a fleet must not come back in step. */
-function spreadReconnects(client: MqttClient, link: Link, { maxMs, refusedMs }: Pauses): void {
+function spreadReconnects(client: MqttClient, link: Link, { maxMs, refusedMs, why }: Pauses): void {
   let failures = 0
   let connectedAt: number | undefined
   let refusal: { hasAlternative: boolean } | undefined
+  /** Of the provisioner. */
+  let verdict: MusterError | undefined
+  const learnWhy = async () => {
+    verdict = await why()
+    // As where the broker says it itself.
+    if (verdict) client.emit('error', verdict)
+  }
   const setPause = () => {
     client.options.reconnectPeriod = choosePause()
   }
   const choosePause = () => {
     if (link.isPrepared) return 1
     if (refusal?.hasAlternative) return pauseMs(0, { maxMs })
-    if (refusal) return pauseMs(0, { minMs: refusedMs, maxMs: refusedMs })
+    if (refusal || verdict) return pauseMs(0, { minMs: refusedMs, maxMs: refusedMs })
     return pauseMs(failures, { maxMs })
   }
   client.on('connect', () => {
     connectedAt = performance.now()
+    verdict = undefined
     link.noteAdmission()
   })
   // After a refusing CONNACK mqtt.js sets its timer at once, otherwise when the connection has closed.
   client.on('packetreceive', (packet) => {
+    link.noteAnswer()
     if (!refusal && refusalOf(packet)) refusal = { hasAlternative: link.noteRefusal() }
     if (refusal) setPause()
   })
   client.prependListener('close', () => {
     const steady = connectedAt !== undefined && performance.now() - connectedAt > steadyMs
     failures = steady ? 0 : failures + 1
-    if (connectedAt === undefined && !refusal) link.noteFailure()
+    if (connectedAt === undefined && !refusal && link.noteFailure()) void learnWhy()
     connectedAt = undefined
     setPause()
     refusal = undefined

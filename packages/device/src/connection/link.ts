@@ -10,6 +10,8 @@ import { PendingStream } from './pending-stream.ts'
 
 /** So many attempts that end without a word count as a refusal: not every broker and proxy gives one. */
 const silentFailures = 2
+/** So many connections that are ended after the handshake, each without an answer, are no accident. */
+const suspicious = 3
 
 interface Prepared {
   socket: TLSSocket
@@ -32,6 +34,8 @@ export class Link {
   #next: string | undefined
   #avoided: string | undefined
   #failures = 0
+  #isSecured = false
+  #silences = 0
   #refusals = 0
   #prepared: Prepared | undefined
   #ticket: { certificate: string; session: Buffer } | undefined
@@ -55,8 +59,11 @@ export class Link {
       this.#prepared = undefined
       this.#presented = prepared?.credentials
       if (prepared && !prepared.socket.destroyed) return prepared.socket
+      this.#isSecured = false
       this.#presented = await this.#choose()
-      return (await this.#open(this.#presented, signal)).socket
+      const { socket } = await this.#open(this.#presented, signal)
+      this.#isSecured = true
+      return socket
     })
   }
 
@@ -99,6 +106,12 @@ export class Link {
     return this.#other !== undefined && this.#refusals === 0
   }
 
+  /** The broker has said something, whatever it was. */
+  noteAnswer(): void {
+    this.#isSecured = false
+    this.#silences = 0
+  }
+
   /** Answers what `hasAlternative` was. */
   noteRefusal(): boolean {
     const { hasAlternative } = this
@@ -107,9 +120,15 @@ export class Link {
     return hasAlternative
   }
 
-  noteFailure(): void {
+  /** Answers whether it is time to ask somebody else why: of two certificates it may be the other that is wanted. */
+  noteFailure(): boolean {
     this.#failures += 1
+    const isSilence = this.#isSecured
+    this.#isSecured = false
+    if (isSilence) this.#silences += 1
+    const isSuspicious = isSilence && this.#silences % suspicious === 0 && this.#other === undefined
     if (this.#failures % silentFailures === 0) this.#changeSides()
+    return isSuspicious
   }
 
   #changeSides(): void {
