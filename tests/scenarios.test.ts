@@ -130,6 +130,13 @@ describe('a run', () => {
     expect(verdict.reasons).toEqual([expect.stringMatching(/^the platform did not answer for \d+ s/)])
   })
 
+  test('that needs certificates which end within it does not begin where they do not, and says what is missing', async () => {
+    const devices = { boxed: { count: 1, claim: 'each', faults: [{ do: 'shelf', ended: 'certificate' }] } }
+    await using running = startMuster(stack, 'sim', 'run', await write('boxed', { devices }))
+    expect(await running.exited(), running.output()).toBe(2)
+    expect(running.output()).toMatch(/^muster: devices of boxed .* for 90d: .*MUSTER_CERTIFICATE_VALIDITY=5m/m)
+  })
+
   test.each([
     [2, ['no-such-scenario']],
     [2, ['first-boot', '--devices', '1']],

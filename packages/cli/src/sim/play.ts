@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { MusterError } from '@muster/contracts'
 import { createView, reduceScenario, runScenario, writeReport } from '@muster/device-sim'
 import { CliError, exitCodes } from '../exit.ts'
 import { print } from '../io.ts'
@@ -32,7 +33,11 @@ export async function playScenario(cli: Cli, options: PlayOptions, name: string)
   const stage = await chooseStage(cli, { ...options, workers }, { opened, signal, onNotice })
   const running = runScenario({ ...played, ...stage, signal, onNotice, onLive: (state) => view.show(state) })
   const report = await running.catch((error: unknown) => {
-    throw signal.aborted ? new CliError('interrupted before the first phase', { exitCode: interruptedCode }) : error
+    if (signal.aborted) throw new CliError('interrupted before the first phase', { exitCode: interruptedCode })
+    // What the scenario needs, and is not there.
+    if (error instanceof MusterError && error.code === 'request-invalid')
+      throw new CliError(error.detail, { exitCode: exitCodes.usage, cause: error })
+    throw error
   })
   view.conclude(report)
   if (options.json) print(cli.io, JSON.stringify(report))

@@ -12,7 +12,7 @@ import { createCuts, PowerCut } from './power-cut.ts'
 import { createTaps } from './wire-faults.ts'
 
 /** A certificate that lives longer is not waited for: the run would be over. */
-const longestShelfMs = 900_000
+export const longestShelfMs = 900_000
 const resetMs = 1_000
 const marginMs = 2_000
 

@@ -1,4 +1,5 @@
 import type { Doing, Equipment, Seen } from '../faults/equipment.ts'
+import { mayBeCutOff } from '../faults/expected.ts'
 import type { DevicePlan } from '../plan/device-plan.ts'
 import type { World } from './world.ts'
 
@@ -48,7 +49,7 @@ export abstract class Witness {
   expects(doing: Doing | 'connection', code: string): boolean {
     if (this.told !== undefined) return true
     if (doing !== 'connection') return this.equipment.expects(doing, code)
-    return this.plan.faults.length > 0 || this.plan.class.network.disconnectEvery !== undefined
+    return mayBeCutOff(this.plan)
   }
 
   /** Told by the platform that it may not go on: it asks again, but not soon. */

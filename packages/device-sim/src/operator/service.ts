@@ -8,6 +8,8 @@ type Listener = (topic: string, payload: Buffer) => void
 /** The run's own service identity: it sends commands, and hears what devices of the fleet publish. */
 export interface Service extends AsyncDisposable {
   readonly fleet: string
+  /** How long the certificates of this platform live. */
+  readonly certificateLifeMs: number
   /** Resolves when the broker has granted it; kept across reconnections. */
   listen(filter: string, onMessage: Listener): Promise<void>
   /** Resolves when it is acknowledged (QoS 1). */
@@ -26,7 +28,7 @@ export async function openService({ operator, fleet, name, signal }: ServiceOpti
   const request = { fleet, device: name, profile: 'service', expiresIn: '1h', label: 'muster sim' }
   const { claim } = await operator.post('/v1/claims', request, CreatedClaim)
   const store = memoryStore()
-  await enrol({ url: operator.url, claim, store, signal })
+  const { notAfter, serverTime } = await enrol({ url: operator.url, claim, store, signal })
   const client = await connect({ store, signal, maxReconnectMs: 1_000, refusedRetryMs: 1_000 })
   const listeners: { matches: (topic: string) => boolean; onMessage: Listener }[] = []
   client.on('message', (topic, payload) => {
@@ -35,6 +37,7 @@ export async function openService({ operator, fleet, name, signal }: ServiceOpti
   const renewing = keepRenewed({ store, client })
   return {
     fleet,
+    certificateLifeMs: Date.parse(notAfter) - Date.parse(serverTime),
     async listen(filter, onMessage) {
       listeners.push({ matches: compileFilter(filter), onMessage })
       await client.subscribeAsync(filter, { qos: 1 })

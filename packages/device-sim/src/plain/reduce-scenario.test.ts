@@ -22,7 +22,7 @@ test('what needs Muster is left out, and said', () => {
   const reduced = reduceScenario(parseScenario(JSON.stringify(scenario)))
   expect(reduced.scenario.phases.map((phase) => phase.do)).toEqual(['boot', 'steady'])
   expect(reduced.scenario.devices.a?.faults).toEqual([])
-  expect(Object.keys(reduced.scenario.slos)).toEqual(['connect'])
+  expect(Object.keys(reduced.scenario.slos)).toEqual(['connect', 'errors'])
   expect(reduced.skipped).toEqual([
     'phase 2 (revoke) is not played: it needs Muster',
     'faults of a (clone) are not played: they need Muster',

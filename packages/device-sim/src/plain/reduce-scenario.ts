@@ -5,7 +5,7 @@ import type { Slos } from '../scenario/schema.ts'
 
 /** What devices do with any broker. */
 const plainPhases: readonly Phase['do'][] = ['boot', 'steady', 'storm', 'firmware']
-const plainSlos: readonly (keyof Slos)[] = ['connect', 'resume', 'publish', 'recovered']
+const plainSlos: readonly (keyof Slos)[] = ['connect', 'resume', 'publish', 'recovered', 'errors']
 
 interface Written {
   devices: Record<string, Record<string, unknown>>

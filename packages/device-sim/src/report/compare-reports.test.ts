@@ -64,7 +64,23 @@ test('a percentile that is missing has not got better', () => {
 test('a verdict that was passed and is not any more is one of them', () => {
   expect(findRegressions(compareReports(small(), small({ failed: true })), 10)).toEqual([
     'the verdict went from passed to failed',
+    'unexpected errors went from 0 to 37',
   ])
+})
+
+test.each([
+  [0, 1, 10, true],
+  [10, 11, 0.05, true],
+  [10, 11, 0.2, false],
+  [3, 3, 0, false],
+  [3, 0, 0, false],
+])('%d unexpected errors and then %d are one of them by %d: %s', (before, after, share, isOne) => {
+  const withErrors = (count: number) => ({
+    ...small(),
+    reasons: [{ reason: 'connect:timeout', count, expected: false }],
+  })
+  const found = findRegressions(compareReports(withErrors(before), withErrors(after)), share)
+  expect(found).toEqual(isOne ? [`unexpected errors went from ${before} to ${after}`] : [])
 })
 
 test('the page has both, and what is text stays text', () => {

@@ -35,7 +35,7 @@ export function compareReports(a: RunReport, b: RunReport): Comparison {
   }
 }
 
-/** What got worse by more than `share`: percentiles, and those that are not measured any more; and the verdict. */
+/** What got worse by more than `share`: percentiles, and those that are not measured any more; unexpected errors; and the verdict. */
 export function findRegressions({ a, b, figures }: Comparison, share: number): string[] {
   const worse = figures.flatMap((figure) => {
     if (!figure.isPercentile || figure.a === undefined) return []
@@ -43,7 +43,12 @@ export function findRegressions({ a, b, figures }: Comparison, share: number): s
     const isMore = figure.change === 'worse' && (figure.share === undefined || figure.share > share)
     return isMore ? `${figure.name} went from ${figure.format(figure.a)} to ${figure.format(figure.b)}` : []
   })
-  return [...(a.verdict.passed && !b.verdict.passed ? ['the verdict went from passed to failed'] : []), ...worse]
+  const [before, after] = [countErrors(a.reasons, false), countErrors(b.reasons, false)]
+  return [
+    ...(a.verdict.passed && !b.verdict.passed ? ['the verdict went from passed to failed'] : []),
+    ...(after > before * (1 + share) ? [`unexpected errors went from ${before} to ${after}`] : []),
+    ...worse,
+  ]
 }
 
 function listDifferences(a: RunReport, b: RunReport): Comparison['differences'] {

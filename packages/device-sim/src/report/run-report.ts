@@ -88,7 +88,7 @@ export const RunReport = z.strictObject({
       buckets: manyOf(z.tuple([z.int().min(-2_000).max(2_000), count]), 4_001),
     }),
   ),
-  /** By `<doing>:<code>`; `expected`: a fault of the scenario, or what the operator did, explains it. */
+  /** By `<doing>:<code>`; `expected`: a fault of the scenario, its network, or what the operator did, explains it. */
   reasons: manyOf(z.strictObject({ reason: text, count, expected: z.boolean() }), 100_000),
   invariants: manyOf(InvariantResult, 100),
   slos: manyOf(SloResult, 1_000),

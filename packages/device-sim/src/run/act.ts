@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { mayBeAbsent } from '../faults/expected.ts'
 import { createLimit } from '../limit.ts'
 import { changeDevice } from '../operator/change-device.ts'
 import { isRefusal } from '../operator/patiently.ts'
-import type { PlannedTurn } from '../plan/device-plan.ts'
+import type { DevicePlan, PlannedTurn } from '../plan/device-plan.ts'
 import { planDevice } from '../plan/plan-device.ts'
 import { planTurns } from '../plan/plan-turns.ts'
 import type { Phase } from '../scenario/phase.ts'
@@ -32,7 +33,7 @@ export async function act(run: RunContext, index: number, zero: number, signal: 
 
 async function revoke(acting: Act, { reason }: Extract<Phase, { do: 'revoke' }>): Promise<void> {
   const { crew, following } = acting.run
-  await takeTurns(acting, async (device) => {
+  await takeTurns(acting, async ({ device }) => {
     crew.broadcast({ order: 'told', what: 'revoked', devices: [device] })
     following.expectRemoval(device)
     following.noteRemoval(device, await acting.platform.revocations.revoke(device, reason))
@@ -48,38 +49,41 @@ async function suspend(acting: Act, phase: Extract<Phase, { do: 'suspend' }>): P
     await changeDevice(platform.operator, platform.fleet, device, action, signal)
     if (action === 'resume') run.crew.broadcast({ order: 'told', what, devices: [device] })
   }
-  await takeTurns(acting, (device) => change(device, 'suspend'))
+  await takeTurns(acting, ({ device }) => change(device, 'suspend'))
   await sleepUntil(zero + phase.for, signal)
-  await takeTurns({ ...acting, zero: Date.now() }, (device) => change(device, 'resume'))
+  await takeTurns({ ...acting, zero: Date.now() }, ({ device }) => change(device, 'resume'))
 }
 
 async function command(acting: Act, { within }: Extract<Phase, { do: 'command' }>): Promise<void> {
   const { run, platform, signal } = acting
-  let open = 0
-  await takeTurns(acting, async (device) => {
-    if (!run.following.isConnected(device)) return run.tally.count('command:device-absent')
-    open += 1
-    await platform.commander.send(device, (ms) => {
-      open -= 1
+  /** One for each command, although several may be for the same device. */
+  const open = new Set<DevicePlan>()
+  await takeTurns(acting, async (plan) => {
+    if (!run.following.isConnected(plan.device)) return run.tally.count('command:device-absent', mayBeAbsent(plan))
+    open.add(plan)
+    await platform.commander.send(plan.device, (ms) => {
+      open.delete(plan)
       run.tally.record('command', ms)
     })
   })
-  for (const until = Date.now() + within; open > 0 && Date.now() < until; ) await sleep(50, undefined, { signal })
-  for (; open > 0; open -= 1) run.tally.count('command:unanswered')
+  for (const until = Date.now() + within; open.size > 0 && Date.now() < until; ) await sleep(50, undefined, { signal })
+  for (const plan of open) run.tally.count('command:unanswered', mayBeAbsent(plan))
 }
 
 /** Each turn when it is due. What the platform refuses is counted, and goes no further. */
-async function takeTurns(acting: Act, take: (device: string) => Promise<void>): Promise<void> {
+async function takeTurns(acting: Act, take: (plan: DevicePlan) => Promise<void>): Promise<void> {
   const { run, phase, zero, signal } = acting
   const whenFree = createLimit(concurrent)
   const doing = run.scenario.phases[phase]?.do ?? ''
   const turns: Promise<void>[] = []
   const one = async ({ index }: PlannedTurn) => {
+    const plan = planDevice(run.scenario, run.prefix, index)
     try {
-      await take(planDevice(run.scenario, run.prefix, index).device)
+      await take(plan)
     } catch (error) {
       if (!isRefusal(error)) throw error
-      run.tally.count(`${doing}:${error.code}`)
+      // One that has never got in, for a fault of its own, is not there to be revoked.
+      run.tally.count(`${doing}:${error.code}`, error.code === 'device-not-found' && mayBeAbsent(plan))
     }
   }
   for (const turn of planTurns(run.scenario, phase)) {

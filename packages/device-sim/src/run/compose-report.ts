@@ -38,7 +38,8 @@ interface PlayedWorker {
 export function composeReport(played: Played): RunReport {
   const { run, scenario, yaml, devices, startedAt, url, phases, problems, tally, following, invariants } = played
   const latencies = tally.latencies()
-  const slos = judgeSlos(scenario.slos, latencies, following.recoveries())
+  const reasons = tally.reasons()
+  const slos = judgeSlos(scenario.slos, { latencies, reasons, devices, recoveries: following.recoveries() })
   const processes = listProcesses(played)
   const { memoryPerDevice } = scenario
   const { ends } = following
@@ -54,9 +55,7 @@ export function composeReport(played: Played): RunReport {
     phases,
     timeline: [...tally.timeline],
     totals: tally.counts(),
-    latencies,
-    reasons: tally.reasons(),
-    ...{ invariants, slos, processes, ends },
+    ...{ latencies, reasons, invariants, slos, processes, ends },
     verdict: judgeRun({ invariants, slos, phases, processes, problems, memoryPerDevice }),
   }
 }

@@ -1,5 +1,6 @@
 import { type LatencyName, latencies } from '../observations.ts'
 import type { RunReport } from '../report/run-report.ts'
+import { countErrors } from '../report/verdict-words.ts'
 import type { Slos } from '../scenario/schema.ts'
 
 type Slo = RunReport['slos'][number]
@@ -14,9 +15,18 @@ export interface Recovery {
   afterMs: number | undefined
 }
 
+interface Found extends Pick<RunReport, 'latencies' | 'reasons'> {
+  recoveries: readonly Recovery[]
+  devices: number
+}
+
 /** What was wanted and what was found. Where nothing was measured nothing is met: a run that shows nothing is no success. */
-export function judgeSlos(slos: Slos, found: RunReport['latencies'], recoveries: readonly Recovery[]): Slo[] {
-  return [...latencies.flatMap((name) => judgeLatency(slos, name, found)), ...judgeRecoveries(slos, recoveries)]
+export function judgeSlos(slos: Slos, found: Found): Slo[] {
+  return [
+    ...latencies.flatMap((name) => judgeLatency(slos, name, found.latencies)),
+    ...judgeRecoveries(slos, found.recoveries),
+    judgeErrors(slos, found),
+  ]
 }
 
 function judgeLatency(slos: Slos, latency: LatencyName, found: RunReport['latencies']): Slo[] {
@@ -46,6 +56,19 @@ function judgeRecoveries({ recovered }: Slos, recoveries: readonly Recovery[]): 
     found: afterMs === undefined ? `${back} of ${all} are back` : `after ${formatMs(afterMs)}`,
     met: afterMs !== undefined && afterMs <= recovered.within,
   }))
+}
+
+const namedReasons = 3
+
+function judgeErrors({ errors: { unexpected } }: Slos, { reasons, devices }: Found): Slo {
+  const most = typeof unexpected === 'number' ? unexpected : Math.floor(unexpected.share * devices)
+  const count = countErrors(reasons, false)
+  const named = reasons
+    .filter((one) => !one.expected)
+    .slice(0, namedReasons)
+    .map(({ reason, count }) => `${count} × ${reason}`)
+  const found = [count, ...(count > 0 ? [`(${named.join(', ')})`] : [])].join(' ')
+  return { name: 'unexpected errors', wanted: `≤ ${most}`, found, met: count <= most }
 }
 
 function formatMs(ms: number): string {

@@ -7,6 +7,7 @@ import { openCommander } from '../operator/send-commands.ts'
 import { openService } from '../operator/service.ts'
 import type { Scenario } from '../scenario/schema.ts'
 import { openPlatformView } from './open-platform-view.ts'
+import { requireShortLives } from './require-short-lives.ts'
 import type { Stage } from './stage.ts'
 import { watchInvariants } from './watch-invariants.ts'
 import { describeOutage, watchPlatform } from './watch-platform.ts'
@@ -44,6 +45,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Stage> {
   opened.use(watch)
   const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
   hasMade = true
+  requireShortLives(scenario, service.certificateLifeMs)
   const commander = await openCommander(service, prefix)
   const revocations = opened.use(watchRevocations(operator, fleet, signal))
   const view = opened.use(

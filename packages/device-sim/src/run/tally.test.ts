@@ -59,15 +59,17 @@ test('what a fault explains is told apart from what nothing does', () => {
     tick(0, {}, { reasons: { 'enrol:claim-expired': 5, 'connect:0x87': 1 }, expected: { 'enrol:claim-expired': 3 } }),
   )
   tally.add('2', tick(0, {}, { reasons: { 'enrol:claim-expired': 1 }, expected: { 'enrol:claim-expired': 1 } }))
-  tally.count('command:unanswered')
+  tally.count('command:unanswered', false)
+  tally.count('command:device-absent', true)
   expect(tally.reasons()).toEqual([
     { reason: 'enrol:claim-expired', count: 4, expected: true },
     { reason: 'enrol:claim-expired', count: 2, expected: false },
+    { reason: 'command:device-absent', count: 1, expected: true },
     { reason: 'command:unanswered', count: 1, expected: false },
     { reason: 'connect:0x87', count: 1, expected: false },
   ])
   tally.endSecond(1_000)
-  expect(tally.timeline[0]?.errors).toEqual({ expected: 4, unexpected: 4 })
+  expect(tally.timeline[0]?.errors).toEqual({ expected: 5, unexpected: 4 })
 })
 
 test('the share of a core and the peak of memory', () => {

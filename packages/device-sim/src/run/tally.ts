@@ -21,7 +21,7 @@ export type Tally = ReturnType<typeof createTally>
 export function createTally() {
   const ticks = new Map<string, Tick>()
   const usages = new Map<string, Usage>()
-  const own = new Map<string, number>()
+  const own: Seen = { reasons: {}, expected: {} }
   const totals = new Map<LatencyName, Latency>()
   let second = new Map<LatencyName, Latency>()
   const recent: ByName<LatencyBuckets>[] = []
@@ -37,7 +37,7 @@ export function createTally() {
     return sum
   }
 
-  const reasons = () => sumReasons(own, ticks.values())
+  const reasons = () => sumReasons([own, ...ticks.values()])
 
   return {
     counts,
@@ -55,8 +55,11 @@ export function createTally() {
     /** One that the coordinator has measured. */
     record: (name: LatencyName, ms: number) => record(name, (latency) => latency.record(ms)),
 
-    /** A reason that the coordinator has seen. */
-    count: (reason: string) => void own.set(reason, (own.get(reason) ?? 0) + 1),
+    /** A reason that the coordinator has seen; `expected`: a fault or a network explains it. */
+    count(reason: string, expected: boolean): void {
+      for (const counts of expected ? [own.reasons, own.expected] : [own.reasons])
+        counts[reason] = (counts[reason] ?? 0) + 1
+    },
 
     /** The end of a second: a point of the timeline. */
     endSecond(now: number): void {
@@ -84,15 +87,17 @@ export function createTally() {
   }
 }
 
-function sumReasons(own: ReadonlyMap<string, number>, ticks: Iterable<Tick>): RunReport['reasons'] {
-  const all = new Map(own)
+type Seen = Pick<Tick, 'reasons' | 'expected'>
+
+function sumReasons(everybody: readonly Seen[]): RunReport['reasons'] {
+  const all = new Map<string, number>()
   const expected = new Map<string, number>()
   const add = (to: Map<string, number>, some: Record<string, number>) => {
     for (const [reason, count] of Object.entries(some)) to.set(reason, (to.get(reason) ?? 0) + count)
   }
-  for (const tick of ticks) {
-    add(all, tick.reasons)
-    add(expected, tick.expected)
+  for (const { reasons, expected: explained } of everybody) {
+    add(all, reasons)
+    add(expected, explained)
   }
   const unexpected = [...all].map(([reason, count]) => ({ reason, count: count - (expected.get(reason) ?? 0) }))
   return [

@@ -44,6 +44,15 @@ test('smaller: fewer of each class, shorter times; latencies and limits stay', (
   expect(scenario.slos.connect).toEqual({ p99: 2_000 })
 })
 
+test('where it says so, limits are wider at the small size, and only there', () => {
+  const wider = good
+    .replace('p99: 2s }', 'p50: 500ms, p99: 2s }\n  errors: { unexpected: 2% }')
+    .replace('time: 0.1 }', 'time: 0.1, limits: 3 }')
+  const { slos } = parseScenario(wider, { small: true }).scenario
+  expect(slos).toEqual({ connect: { p50: 1_500, p99: 6_000 }, errors: { unexpected: { share: 0.02 } } })
+  expect(parseScenario(wider, { devices: 50, time: 0.1 }).scenario.slos.connect).toEqual({ p50: 500, p99: 2_000 })
+})
+
 test('devices and time on their own, and before what the scenario says of small', () => {
   expect(parseScenario(good, { devices: 1_000 }).scenario.devices).toMatchObject({
     meter: { count: 900, telemetry: [{ every: 10_000 }] },

@@ -8,7 +8,7 @@ export interface Size {
   small?: boolean
   /** In all; each class in proportion, and at least one of it. */
   devices?: number
-  /** What times of phases, telemetry and faults are multiplied by. Latencies and limits stay. */
+  /** What times of phases, telemetry and faults are multiplied by. Latencies stay, and limits, but for `small`. */
   time?: number
   seed?: number
 }
@@ -25,7 +25,8 @@ export function resizeScenario(
   const devices = size.devices ?? (size.small ? Math.min(scenario.small.devices, total) : total)
   const time = size.time ?? (size.small ? scenario.small.time : 1)
   const seed = size.seed ?? scenario.seed
-  if (devices === total && time === 1 && seed === scenario.seed) return undefined
+  const limits = size.small ? scenario.small.limits : 1
+  if (devices === total && time === 1 && limits === 1 && seed === scenario.seed) return undefined
   const classes = Object.values(scenario.devices)
   if (devices < classes.length) return { problem: `has ${classes.length} classes, so ${devices} devices are too few` }
   const counts = apportion(
@@ -48,6 +49,7 @@ export function resizeScenario(
     if (ms > 0 && time !== 1) set(path, writeTime(Math.max(Math.min(least, ms), Math.round(ms * time))))
   for (const [index, phase] of scenario.phases.entries())
     if (phase.do === 'command') set(['phases', index, 'perSecond'], resizeRate(phase.perSecond, devices / total / time))
+  for (const [path, ms] of listLimits(scenario)) if (limits !== 1) set(path, writeTime(Math.round(ms * limits)))
   return { written: copy }
 }
 
@@ -57,6 +59,12 @@ const resizeRate = (perSecond: number, factor: number) => Math.min(10_000, Numbe
 /** Less would be a network on which nothing works: a connection over a slow one takes seconds, and a lost one has to be noticed. */
 const leastDisconnectMs = 60_000
 const leastKeepAliveMs = 5_000
+
+function* listLimits({ slos: { errors: _, recovered, ...latencies } }: Scenario): Generator<[string[], number]> {
+  if (recovered) yield [['slos', 'recovered', 'within'], recovered.within]
+  for (const [name, limits] of Object.entries(latencies))
+    for (const [percentile, ms] of Object.entries(limits ?? {})) if (ms) yield [['slos', name, percentile], ms]
+}
 
 /** Where each is, how long it is, and what it is not to be below. */
 function* listTimes(scenario: Scenario): Generator<[(string | number)[], number, number?]> {

@@ -3,11 +3,23 @@ import { z } from 'zod'
 import { checkConsistency } from './check-consistency.ts'
 import { DeviceClass } from './device-class.ts'
 import { Phase } from './phase.ts'
-import { Time } from './units.ts'
+import { Percent, Time } from './units.ts'
 
 const Latency = z
   .strictObject({ p50: Time.optional(), p90: Time.optional(), p99: Time.optional(), max: Time.optional() })
   .refine((limits) => Object.keys(limits).length > 0, 'must limit p50, p90, p99 or max')
+
+const Errors = z
+  .strictObject({
+    unexpected: z
+      .union(
+        [z.int().min(0), Percent.transform((share) => ({ share }))],
+        'must be a number, or a share of the devices like 1%',
+      )
+      .default(0)
+      .describe('most that no fault, no network and no operator explains: a number, or a share of the devices like 1%'),
+  })
+  .describe('What went wrong and was not meant to.')
 
 const Slos = z
   .strictObject({
@@ -22,6 +34,7 @@ const Slos = z
       .strictObject({ share: z.number().min(0).max(1).default(1), within: Time })
       .optional()
       .describe('after a storm: until so many of those who may are connected again'),
+    errors: Errors.prefault({}),
   })
   .describe('What has to hold for the verdict, beside the invariants, which always have to.')
 export type Slos = z.output<typeof Slos>
@@ -30,6 +43,12 @@ const Small = z
   .strictObject({
     devices: z.int().positive().default(40).describe('in all'),
     time: z.number().positive().max(1).default(0.1).describe('what times are multiplied by'),
+    limits: z
+      .number()
+      .min(1)
+      .max(100)
+      .default(1)
+      .describe('what the times in `slos` are multiplied by: of a few devices the slowest is the p99'),
   })
   .describe('How it is played with --small.')
 

@@ -32,14 +32,11 @@ export const Offset = z
   .regex(/^-?\d+(\.\d+)?(ms|s|m|h|d)$/)
   .transform(parseTime)
 
+/** `5%`; parsed to a number from 0 to 1. */
+export const Percent = z
+  .string()
+  .regex(/^(100|\d{1,2}(\.\d+)?)%$/)
+  .transform((text) => Number(text.slice(0, -1)) / 100)
+
 /** `5%`, or a number from 0 to 1; parsed to a number from 0 to 1. */
-export const Share = z.union(
-  [
-    z.number().min(0).max(1),
-    z
-      .string()
-      .regex(/^(100|\d{1,2}(\.\d+)?)%$/)
-      .transform((text) => Number(text.slice(0, -1)) / 100),
-  ],
-  'must be a share like 5% or 0.05',
-)
+export const Share = z.union([z.number().min(0).max(1), Percent], 'must be a share like 5% or 0.05')

@@ -5,7 +5,7 @@ import { firstOf, renderTable } from '../table.ts'
 
 export function renderErrors({ reasons }: RunReport): Html {
   return html`${renderGroup(reasons, false, 'Unexpected', 'Nothing in the scenario explains these.', 'None: all that went wrong was meant to.')}
-${renderGroup(reasons, true, 'Expected', 'A fault of the scenario, or what the operator did, explains these.', 'None.')}`
+${renderGroup(reasons, true, 'Expected', 'A fault of the scenario, its network, or what the operator did, explains these.', 'None.')}`
 }
 
 function renderGroup(
