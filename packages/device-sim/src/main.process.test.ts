@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startTestBroker, startTestProvisioner, type TestBroker, type TestProvisioner } from '@muster/device/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { FleetEvent } from './events.ts'
+import type { FleetEvent } from './fleet/events.ts'
 
 const entry = join(import.meta.dirname, 'main.ts')
 let server: TestProvisioner

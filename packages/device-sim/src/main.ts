@@ -1,5 +1,5 @@
+import { loadSettings } from './fleet/settings.ts'
 import { type FleetEvent, formatSummary, runFleet } from './index.ts'
-import { loadSettings } from './options.ts'
 
 const settings = await loadSettings(process.env.MUSTER_SIM ?? '{}')
 const ending = new AbortController()

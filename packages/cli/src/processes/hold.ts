@@ -6,7 +6,7 @@ import { basename, dirname } from 'node:path'
 const heavy: Record<string, () => Promise<unknown>> = {
   provisioner: () => import('../../../provisioner/src/app.ts'),
   broker: () => import('../../../broker/src/broker.ts'),
-  'device-sim': () => import('../../../device-sim/src/fleet.ts'),
+  'device-sim': () => import('../../../device-sim/src/fleet/run-fleet.ts'),
 }
 
 // Whoever started it is gone: it ends by itself, or else like this.

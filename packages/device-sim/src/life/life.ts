@@ -11,6 +11,7 @@ import { hexCode, type Judgement, judgeConnack, judgeDisconnect, judgeFailure } 
 import type { Link } from './link.ts'
 import type { Message } from './message.ts'
 import { Outbox } from './outbox.ts'
+import { Power } from './power.ts'
 import { renewWhenDue } from './renew-life.ts'
 import { openSdkLink } from './sdk-link.ts'
 import type { StreamRun } from './stream-run.ts'
@@ -45,7 +46,9 @@ export class Life extends Witness {
   /** Off, and on again by itself. */
   comesBack = false
   enrolledBefore = false
-  #power: AbortController | undefined
+  readonly power = new Power((error) => {
+    if (!this.world.signal.aborted) this.world.fail(error)
+  })
   #attempt: Due | undefined
   #renewal: Due | undefined
   readonly #attempts: Attempts
@@ -55,19 +58,15 @@ export class Life extends Witness {
   #hasStarted = false
   #hasBeenIn = false
 
-  constructor(world: World, plan: DevicePlan) {
+  constructor(world: World, plan: DevicePlan, equipWith = equip) {
     super(world, plan)
     this.#attempts = new Attempts(plan.class.network.disconnectEvery)
-    this.equipment = equip(plan, {
+    this.equipment = equipWith(plan, {
       seed: world.seed,
       observe: (seen) => this.see(seen),
       cut: (offMs) => this.cutPower(offMs),
       signal: world.signal,
     })
-  }
-
-  get isOn(): boolean {
-    return this.#power !== undefined
   }
 
   /** Nothing is under way: it is connected, or was told no, or is off for good. */
@@ -78,21 +77,21 @@ export class Life extends Witness {
   }
 
   boot(): void {
-    if (this.#power || this.world.signal.aborted) return
+    if (this.power.isOn || this.world.signal.aborted) return
     this.comesBack = false
-    this.#power = new AbortController()
+    this.power.turnOn()
     this.state = 'enrolling'
     this.refusal = undefined
     this.#attempts.forget()
     this.#publishedThisBoot = false
-    this.whilePowered(async (signal) => {
+    this.power.run(async (signal) => {
       this.equipment.boot()
       this.#noteStart()
       this.equipment.step('boot')
       await enrolLife(this, signal)
       signal.throwIfAborted()
       for (const stream of this.streams) stream.start()
-      renewWhenDue(this)
+      if (!this.world.keepRenewed) renewWhenDue(this)
       await this.#connect(signal)
     })
   }
@@ -125,7 +124,7 @@ export class Life extends Witness {
     this.#attempts.forget()
     const { link } = this
     if (link?.returning && offlineMs < shortMs) {
-      this.#letReturn(link)
+      this.letReturn(link)
       link.returning.interrupt()
       return
     }
@@ -138,7 +137,7 @@ export class Life extends Witness {
     this.avoidsNext = false
     if (this.state === 'connecting') this.world.scheduler.after(shortMs, () => this.present())
     else {
-      if (this.link?.returning) this.#letReturn(this.link)
+      if (this.link?.returning) this.letReturn(this.link)
       else this.#endLink((link) => link.leave())
       this.connectNow()
     }
@@ -172,7 +171,7 @@ export class Life extends Witness {
     }
     if (sender) sender.acknowledged(n, topic, performance.now() - at)
     else this.world.account.counts.acknowledged += 1
-    if (!this.#publishedThisBoot) this.whilePowered(async () => this.equipment.step('published'))
+    if (!this.#publishedThisBoot) this.power.run(async () => this.equipment.step('published'))
     this.#publishedThisBoot = true
   }
 
@@ -193,16 +192,6 @@ export class Life extends Witness {
   renewAfter(ms: number, renew: () => void): void {
     this.world.scheduler.cancel(this.#renewal)
     this.#renewal = this.world.scheduler.after(ms, renew)
-  }
-
-  /** Runs something that ends with the power. */
-  whilePowered(task: (signal: AbortSignal) => Promise<void>): void {
-    const signal = this.#power?.signal
-    if (!signal) return
-    task(signal).catch((error: unknown) => {
-      // A power cut ends everything in mid-air.
-      if (!signal.aborted && !this.world.signal.aborted) this.world.fail(error)
-    })
   }
 
   async #connect(signal: AbortSignal): Promise<void> {
@@ -231,6 +220,7 @@ export class Life extends Witness {
     this.state = 'connected'
     this.refusal = undefined
     this.failure = undefined
+    this.presentsNext = false
     this.avoidsNext = false
     this.#returning = undefined
     if (this.#attempts.noteAdmission()) this.told = undefined
@@ -239,8 +229,8 @@ export class Life extends Witness {
     const begun = tookMs === undefined ? {} : { begunAt: Date.now() - tookMs }
     this.see({ saw: 'connected', serial, resumed, ...begun })
     for (const { topic, n, sender } of link.sendAgain()) if (sender) this.see({ saw: 'sent-again', topic, n })
-    if (!link.sessionPresent) this.whilePowered(() => subscribeToAll(this, link))
-    this.whilePowered(async () => this.equipment.step('connected'))
+    if (!link.sessionPresent) this.power.run(() => subscribeToAll(this, link))
+    this.power.run(async () => this.equipment.step('connected'))
     if (this.#hasBeenIn || !this.link) return
     this.#hasBeenIn = true
     startActors(this, 'connected')
@@ -252,17 +242,20 @@ export class Life extends Witness {
     this.failure = code
     // There may be another certificate: which of the two the platform wants is not known here.
     const hasAlternative = refused && this.presentsNext
-    if (refused) this.avoidsNext = this.presentsNext
+    if (refused) {
+      this.avoidsNext = this.presentsNext
+      this.presentsNext = false
+    }
     const isFinal = this.#attempts.isFinal({ refused, code }, hasAlternative)
     if (isFinal) this.takeRefusal(code)
     if (!this.#returning) this.#retry(this.#attempts.pauseMs(isFinal))
   }
 
   #retry(ms: number): void {
-    if (!this.#power) return
+    if (!this.power.isOn) return
     this.state = 'away'
     this.world.scheduler.cancel(this.#attempt)
-    this.#attempt = this.world.scheduler.after(ms, () => this.whilePowered((signal) => this.#connect(signal)))
+    this.#attempt = this.world.scheduler.after(ms, () => this.power.run((signal) => this.#connect(signal)))
   }
 
   #endLink(end: (link: Link) => void): void {
@@ -275,7 +268,7 @@ export class Life extends Witness {
   }
 
   /** Its connection ends now, by us, and its client comes back by itself. */
-  #letReturn(link: Link): void {
+  letReturn(link: Link): void {
     this.#unlink(link, { byUs: true })
     this.#returning = link
   }
@@ -289,8 +282,7 @@ export class Life extends Witness {
   }
 
   #powerOff(): void {
-    this.#power?.abort()
-    this.#power = undefined
+    this.power.turnOff()
     this.state = 'off'
     this.ticket = undefined
     this.renewing = false

@@ -7,7 +7,7 @@ import type { Life } from './life.ts'
 /** Gets another certificate, and presents it to the broker: from then on it is the one. */
 export function renewLife(life: Life, newKeys: boolean): void {
   if (life.renewing) return
-  life.whilePowered(async (signal) => {
+  life.power.run(async (signal) => {
     life.renewing = true
     try {
       if (!(await getNext(life, newKeys, signal))) return
@@ -22,7 +22,7 @@ export function renewLife(life: Life, newKeys: boolean): void {
 
 /** At a random moment of the window that the certificate came with. */
 export function renewWhenDue(life: Life): void {
-  life.whilePowered(async () => {
+  life.power.run(async () => {
     const stored = await life.equipment.store.loadEnrolment()
     if (!stored) return
     const { renewAfter, notAfter, certificate } = stored.enrolment

@@ -8,6 +8,8 @@ import type { Link, Returning } from './link.ts'
 import type { Message } from './message.ts'
 import { serialOf } from './thin-link.ts'
 
+/** A broker that has stopped answering keeps nobody. */
+const leaveMs = 2_000
 const promotionMs = 1_000
 const lookMs = 5
 
@@ -37,6 +39,7 @@ class SdkLink implements Link {
   readonly returning: Returning
   readonly #life: Life
   readonly #client: MqttClient
+  readonly #renewing: AsyncDisposable | undefined
   readonly #waiting = new Set<Message>()
   #end: { reasonCode: number | undefined; reason: string } | undefined
   #whenClosed: ((reasonCode: number | undefined) => void)[] = []
@@ -46,11 +49,12 @@ class SdkLink implements Link {
     this.#client = client
     this.tookMs = tookMs
     this.returning = { hurry: () => this.#hurry(), interrupt: () => client.stream.destroy() }
+    this.#renewing = life.world.keepRenewed?.(life, client)
     client.on('packetreceive', (packet) => this.#notePacket(packet))
     client.on('connect', ({ sessionPresent }) => {
       this.sessionPresent = sessionPresent
       this.tookMs = undefined
-      life.whilePowered(async () => {
+      life.power.run(async () => {
         await this.learnSerial()
         if (client.connected) life.admit(this)
       })
@@ -59,7 +63,9 @@ class SdkLink implements Link {
       const { reasonCode, reason = '' } = this.#end ?? {}
       this.#end = undefined
       for (const tell of this.#whenClosed.splice(0)) tell(reasonCode)
-      life.closed(this, reasonCode, reason)
+      // The SDK changes over to a new certificate by itself.
+      if (life.presentsNext && reasonCode === undefined && life.link === this) life.letReturn(this)
+      else life.closed(this, reasonCode, reason)
     })
   }
 
@@ -100,11 +106,15 @@ class SdkLink implements Link {
   }
 
   leave(): void {
-    this.#client.end()
+    const { connected, stream } = this.#client
+    const hurry = setTimeout(() => stream.destroy(), leaveMs)
+    this.#client.end(!connected, () => clearTimeout(hurry))
+    void this.#renewing?.[Symbol.asyncDispose]()
   }
 
   cut(): void {
     this.#client.end(true)
+    void this.#renewing?.[Symbol.asyncDispose]()
   }
 
   voice(): Voice {

@@ -56,7 +56,6 @@ export async function openThinLink(life: Life, signal: AbortSignal): Promise<Thi
   )
   link.attach(connection, performance.now() - startedAt)
   if (life.presentsNext) await equipment.store.promoteNext(credentials.enrolment.certificate)
-  life.presentsNext = false
   return link
 }
 

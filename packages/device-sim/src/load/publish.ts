@@ -1,7 +1,7 @@
-import { createHistogram } from 'node:perf_hooks'
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import type { Connection } from '../client/connection.ts'
 import { createPublishTemplate, type PublishTemplate } from '../client/encode.ts'
-import { percentilesOf } from '../statistics.ts'
+import type { Percentiles } from '../measure/latency.ts'
 import type { PacedSettings, PublishOutcome, PublishSettings } from './commands.ts'
 import type { Generator } from './generator.ts'
 
@@ -53,6 +53,12 @@ async function waitUntilQuiet(connections: Connection[]): Promise<number> {
   while (performance.now() < end && connections.some(({ inFlight, socket }) => inFlight > 0 && !socket.destroyed))
     await new Promise((resolve) => setTimeout(resolve, 10))
   return connections.reduce((sum, { inFlight }) => sum + inFlight, 0)
+}
+
+/** The histogram counts microseconds. */
+function percentilesOf(histogram: RecordableHistogram): Percentiles {
+  const at = (percentile: number) => (histogram.count === 0 ? 0 : histogram.percentile(percentile) / 1_000)
+  return { count: histogram.count, p50: at(50), p90: at(90), p99: at(99), max: at(100) }
 }
 
 /** Each connection publishes once in `everyMs`; the returned function ends it. */

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createRandom } from '../random.ts'
 import type { Payload } from '../scenario/device-class.ts'
@@ -20,6 +21,24 @@ test.each(shapes)('$shape: the same seed gives the same readings, another others
   expect(readMany(payload, 7)).toEqual(readMany(payload, 7))
   expect(readMany(payload, 8)).not.toEqual(readMany(payload, 7))
   for (const [at, text] of readMany(payload, 7).entries()) expect(JSON.parse(text)).toMatchObject({ n: at + 1 })
+})
+
+test('the same on every machine and in every version', () => {
+  const all = readMany({ shape: 'environment' }, 1, 100).join('\n')
+  expect(hash('sha256', all)).toBe('7aa970326e1da5829f1ad8ad2ab44216c6526f7f51d856374c51c149b4479a20')
+})
+
+test('an environment is of this world', () => {
+  for (let seed = 0; seed < 10; seed += 1)
+    for (const text of readMany({ shape: 'environment' }, seed, 500)) {
+      const { temperature, humidity, battery } = JSON.parse(text)
+      expect(temperature).toBeGreaterThan(-10)
+      expect(temperature).toBeLessThan(45)
+      for (const share of [humidity, battery]) {
+        expect(share).toBeGreaterThanOrEqual(0)
+        expect(share).toBeLessThanOrEqual(100)
+      }
+    }
 })
 
 test('a meter only grows', () => {

@@ -33,7 +33,7 @@ export async function finishFleet(fleet: Fleet, openBefore: readonly string[]): 
   clearInterval(hurrying)
   for (const life of lives) tellEnd(life)
   // Step 4
-  for (const life of lives) if (life.isOn) life.shutDown()
+  for (const life of lives) if (life.power.isOn) life.shutDown()
   fleet.living.abort()
   fleet.scheduler.clear()
   const left = () => without(listOpen(), openBefore)
@@ -66,7 +66,7 @@ export function longestFinishMs({ devices }: Scenario): number {
 function mayComeBack(life: Life): boolean {
   if (life.state === 'connected') return false
   const isOver = life.told !== undefined && life.refusal !== undefined
-  return (life.isOn || life.comesBack) && !isOver
+  return (life.power.isOn || life.comesBack) && !isOver
 }
 
 function tellEnd(life: Life): void {
@@ -86,7 +86,7 @@ function tellEnd(life: Life): void {
 function endOf(life: Life): 'working' | 'refused' | 'off' | 'stuck' {
   if (life.state === 'connected') return 'working'
   if (life.refusal !== undefined || life.told !== undefined) return 'refused'
-  return life.isOn || life.comesBack ? 'stuck' : 'off'
+  return life.power.isOn || life.comesBack ? 'stuck' : 'off'
 }
 
 async function until(isSo: () => boolean, mostMs: number): Promise<void> {

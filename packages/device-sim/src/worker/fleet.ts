@@ -40,6 +40,7 @@ export function createFleet(assignment: Assignment, { observe, fail }: Pick<Worl
   const world: World = {
     ...{ run, url, account, scheduler, keys, observe, fail, seed: scenario.seed },
     claimOf: ({ device, className }) => claims[device] ?? claims[className] ?? '',
+    keepRenewed: undefined,
     prepare: ready && createPreparation(ready, fleet),
     asking: createLimit(concurrent.asking),
     connecting: createLimit(concurrent.connecting),

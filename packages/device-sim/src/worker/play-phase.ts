@@ -47,7 +47,7 @@ function actionOf(phase: Phase, { scheduler }: Fleet): ((life: Life) => void) | 
       return (life) => renewLife(life, phase.newKeys)
     case 'firmware':
       return (life) => {
-        if (!life.isOn) return
+        if (!life.power.isOn) return
         life.shutDown()
         life.comesBack = true
         scheduler.after(phase.off, () => life.boot())

@@ -56,7 +56,7 @@ export function playWorker({ receive, send }: WorkerPorts): Promise<void> {
         ending.abort()
         fleet?.acting.abort()
         fleet?.living.abort()
-        for (const life of fleet?.lives.values() ?? []) if (life.isOn) life.shutDown()
+        for (const life of fleet?.lives.values() ?? []) if (life.power.isOn) life.shutDown()
         fleet?.scheduler.clear()
         clearInterval(ticking)
         observer.flush()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { listPositions, nameDevice, parseSettings } from './options.ts'
+import { listPositions, nameDevice, parseSettings } from './settings.ts'
 
 const settings = { url: 'https://localhost', claim: 'claim', devices: 3 }
 const names = (skip: string[]) => {

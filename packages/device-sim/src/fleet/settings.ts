@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { Name } from '@muster/contracts'
 import { z } from 'zod'
+import { keyAlgorithms } from '../scenario/device-class.ts'
 import type { FleetEvent } from './events.ts'
-import { keyAlgorithms } from './scenario/device-class.ts'
 
 const settings = {
   url: z.string(),

@@ -1,5 +1,5 @@
-import type { Percentiles } from './measure/latency.ts'
-import type { Summary } from './statistics.ts'
+import type { Percentiles } from '../measure/latency.ts'
+import type { Summary } from './summary.ts'
 
 /** The table that is printed at the end of a run. */
 export function formatSummary(summary: Summary): string {

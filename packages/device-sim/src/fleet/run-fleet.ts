@@ -1,46 +1,42 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type LifeContext, simulateDevice } from './device/simulate-device.ts'
 import type { Emit, FleetEvent } from './events.ts'
-import { createLimit } from './limit.ts'
-import { type FleetOptions, listPositions, parseSettings } from './options.ts'
-import { createStatistics, type Summary } from './statistics.ts'
+import { createPlanner } from './plan-device.ts'
+import { playDevice } from './play-device.ts'
+import { setStage } from './set-stage.ts'
+import { type FleetOptions, listPositions, parseSettings } from './settings.ts'
+import type { Summary } from './summary.ts'
 
-/** Enrolments at once: making keys and TLS handshakes is what costs. */
-const concurrentEnrolments = 16
 const progressMs = 1_000
 
 /**
  * Starts the devices one after another and lets them live until `signal`, `durationMs`, or all of them were refused.
- * All connections are closed when it resolves.
+ * Each has said goodbye when it resolves.
  */
 export async function runFleet({ signal, onEvent, ...options }: FleetOptions): Promise<Summary> {
   const settings = parseSettings(options)
-  const statistics = createStatistics()
   const emit: Emit = (event) => onEvent?.({ at: Date.now(), ...event } as FleetEvent)
   const broken = new AbortController()
+  const fail = (error: unknown) => broken.abort(error)
   const ends = [broken.signal]
   if (signal) ends.push(signal)
   if (settings.durationMs !== undefined) ends.push(AbortSignal.timeout(settings.durationMs))
   const ending = AbortSignal.any(ends)
-  const context: LifeContext = {
-    settings,
-    statistics,
-    emit,
-    signal: ending,
-    whenFree: createLimit(concurrentEnrolments),
-  }
+  const stage = setStage(settings, { emit, fail, signal: ending })
+  const { tally, world } = stage
 
-  const progress = () => emit({ type: 'progress', counts: { ...statistics.counts } })
+  const progress = () => emit({ type: 'progress', counts: tally.counts() })
   const ticking = setInterval(progress, progressMs)
+  const plan = createPlanner(settings)
   const lives: Promise<void>[] = []
   for await (const index of rampUp(listPositions(settings), settings.ramp, ending))
-    lives.push(simulateDevice(index, context).catch((error: unknown) => broken.abort(error)))
+    lives.push(playDevice(plan(index), stage).catch(fail))
   await Promise.all(lives)
   clearInterval(ticking)
+  world.scheduler.clear()
   if (broken.signal.aborted) throw broken.signal.reason
 
   progress()
-  const summary = statistics.summarise(settings.devices, settings.seed)
+  const summary = tally.summarise()
   emit({ type: 'summary', summary })
   return summary
 }
