@@ -2,7 +2,9 @@ import { ConfigError } from '@muster/contracts/config'
 import { loadConfig } from './config.ts'
 import { exitCodes } from './exit.ts'
 import { runProgram } from './program.ts'
+import { endWithReader } from './signals.ts'
 
+endWithReader(process.stdout, process.stderr)
 try {
   const io = { stdout: process.stdout, stderr: process.stderr, now: () => new Date() }
   const config = loadConfig(process.env)

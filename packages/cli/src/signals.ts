@@ -14,3 +14,19 @@ export function untilSignal(onSecond?: () => void): { signal: AbortSignal } & Di
     },
   }
 }
+
+/** As `head` makes a program end by SIGPIPE: at once, or in order where there is something to take back. */
+const brokenPipeCode = 141
+
+/** Whoever reads what we write is gone. */
+export function endWithReader(...streams: NodeJS.WriteStream[]): void {
+  let isEnding = false
+  const end = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    if (isEnding) return
+    isEnding = true
+    if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM')
+    else process.exit(brokenPipeCode)
+  }
+  for (const stream of streams) stream.on('error', end)
+}
