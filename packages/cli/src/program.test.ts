@@ -50,7 +50,14 @@ test('a claim goes into a new file that only its owner can read', async () => {
   }
   expect(await create()).toMatchObject({ code: 0, stdout: '' })
   expect((await stat(file)).mode & 0o777).toBe(0o600)
-  expect(await create()).toMatchObject({ code: 1, stderr: expect.stringContaining('exists already') })
+  api.requests.length = 0
+  expect(await create()).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') })
+  // A claim that nobody can read is not made either; and a claim that is not made leaves no file.
+  expect(api.requests).toEqual([])
+  api.answers.splice(0, 1, problem('request-invalid', 400, 'no'))
+  const refused = join(api.data, 'pump-8.claim')
+  expect((await api.run('claims', 'create', '--out', refused)).code).toBe(1)
+  await expect(stat(refused)).rejects.toMatchObject({ code: 'ENOENT' })
 })
 
 test('devices come page by page, as a table or as JSON', async () => {

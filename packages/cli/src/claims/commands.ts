@@ -1,7 +1,8 @@
-import { writeFile } from 'node:fs/promises'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { Claim, CreatedClaim, type ProfileName, profileNames } from '@muster/contracts'
 import { type Command, Option } from 'commander'
-import { CliError } from '../exit.ts'
+import { CliError, exitCodes } from '../exit.ts'
 import { notify, print, printRows } from '../io.ts'
 import { collect, parseCount } from '../options.ts'
 import { formatInstant } from '../output/format.ts'
@@ -51,20 +52,36 @@ async function createClaim(cli: Cli, options: CreateOptions): Promise<void> {
   const devices = names?.length === 1 ? { device: names[0] } : names && { devices: names }
   const given = { group, uses, policy, profile, approval, label, networks, expiresIn: expires }
   using api = await openOperatorApi(cli, options)
-  const created = await api.post('/v1/claims', { fleet: findFleet(cli, options), ...devices, ...given }, CreatedClaim)
-  if (options.out !== undefined) {
-    await writeSecret(options.out, created.claim)
-    notify(cli.io, `claim ${created.id} is in ${options.out}`)
-  } else print(cli.io, options.json ? JSON.stringify(created, null, 2) : created.claim)
+  const create = () => api.post('/v1/claims', { fleet: findFleet(cli, options), ...devices, ...given }, CreatedClaim)
+  if (options.out === undefined) {
+    const created = await create()
+    return print(cli.io, options.json ? JSON.stringify(created, null, 2) : created.claim)
+  }
+  const { id } = await createInto(options.out, create)
+  const where = { id, file: resolve(options.out) }
+  if (options.json) print(cli.io, JSON.stringify(where, null, 2))
+  else notify(cli.io, `claim ${id} is in ${options.out}`)
 }
 
-async function writeSecret(file: string, secret: string): Promise<void> {
+/** The file is there before the claim: one that nobody can read would be left on the platform otherwise. */
+async function createInto(file: string, create: () => Promise<CreatedClaim>): Promise<CreatedClaim> {
+  await using out = await openSecretFile(file)
   try {
-    await writeFile(file, `${secret}\n`, { mode: 0o600, flag: 'wx' })
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    throw new CliError(`${file} ${code === 'EEXIST' ? 'exists already' : `cannot be written (${code})`}`, { cause })
+    const created = await create()
+    await out.writeFile(`${created.claim}\n`)
+    await out.sync()
+    return created
+  } catch (error) {
+    await rm(file, { force: true })
+    throw error
   }
+}
+
+async function openSecretFile(file: string): Promise<FileHandle> {
+  return open(file, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'EEXIST' ? 'exists already' : `cannot be written (${cause.code})`
+    throw new CliError(`${file} ${why}`, { exitCode: exitCodes.usage, cause })
+  })
 }
 
 async function listClaims(cli: Cli, options: GlobalOptions): Promise<void> {
