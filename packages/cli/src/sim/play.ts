@@ -1,8 +1,8 @@
-import { mkdir } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { mkdtemp } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { MusterError } from '@muster/contracts'
-import { createView, reduceScenario, runScenario, writeReport } from '@muster/device-sim'
+import { createView, type RunReport, reduceScenario, runScenario, tryDirectory, writeReport } from '@muster/device-sim'
 import { CliError, exitCodes } from '../exit.ts'
 import { print } from '../io.ts'
 import type { Cli } from '../settings.ts'
@@ -41,7 +41,7 @@ export async function playScenario(cli: Cli, options: PlayOptions, name: string)
   })
   view.conclude(report)
   if (options.json) print(cli.io, JSON.stringify(report))
-  if (directory !== undefined) view.say(`the report is in ${(await writeReport(directory, report)).html}`)
+  if (directory !== undefined) await keepReport(directory, report, (line) => view.say(line))
   if (!report.verdict.passed) throw new CliError(`${whole.scenario.name} has failed`)
 }
 
@@ -52,8 +52,21 @@ const countWorkers = (devices: number) => Math.min(availableParallelism(), Math.
 async function prepareDirectory(report: string | undefined): Promise<string | undefined> {
   if (report === undefined) return undefined
   const directory = resolve(report)
-  await mkdir(directory, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+  await tryDirectory(directory).catch((cause: NodeJS.ErrnoException) => {
     throw new CliError(`no report can be written to ${directory} (${cause.code})`, { exitCode: exitCodes.usage, cause })
   })
   return directory
+}
+
+/** The run may have taken hours: where its place is gone or full by now, it is kept elsewhere. */
+async function keepReport(directory: string, report: RunReport, say: (line: string) => void): Promise<void> {
+  try {
+    say(`the report is in ${(await writeReport(directory, report)).html}`)
+  } catch (cause) {
+    const why = `no report can be written to ${directory} (${(cause as NodeJS.ErrnoException).code ?? cause})`
+    const spare = await mkdtemp(join(tmpdir(), 'muster-report-'))
+      .then((place) => writeReport(place, report))
+      .catch(() => undefined)
+    throw new CliError(why, { cause, ...(spare && { hint: `it is in ${spare.html}` }) })
+  }
 }

@@ -1,10 +1,10 @@
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { parseReport, readReport } from './read-report.ts'
 import { buildReport } from './testing.ts'
-import { writeReport } from './write-report.ts'
+import { tryDirectory, writeReport } from './write-report.ts'
 
 async function openDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'muster-report-'))
@@ -29,6 +29,28 @@ test('what was written is read again, from its file or its directory', async () 
   expect({ ...read, latencies: {}, timeline: [] }).toEqual({ ...report, latencies: {}, timeline: [] })
   expect(read.latencies.publish?.percentiles.p99).toBeCloseTo(report.latencies.publish?.percentiles.p99 ?? 0, 1)
   expect(await readReport(directory)).toEqual(read)
+})
+
+test('a report that cannot be written leaves the one before whole, and no draft', async () => {
+  const directory = await openDirectory()
+  const { json } = await writeReport(directory, buildReport({ minutes: 1, devices: 10 }))
+  const before = await readFile(json, 'utf8')
+  // Nothing takes the place of a directory.
+  await rm(join(directory, 'report.html'))
+  await mkdir(join(directory, 'report.html/taken'), { recursive: true })
+  await expect(writeReport(directory, buildReport({ minutes: 1, devices: 10 }))).rejects.toThrow()
+  expect((await readdir(directory)).sort()).toEqual(['report.html', 'report.json'])
+  expect(await readFile(json, 'utf8')).toBe(before)
+})
+
+test('a place for a report is tried before there is one, and left as it was', async () => {
+  const directory = join(await openDirectory(), 'new')
+  await tryDirectory(directory)
+  expect(await readdir(directory)).toEqual([])
+  await writeFile(join(directory, 'file'), '')
+  await expect(tryDirectory(join(directory, 'file'))).rejects.toMatchObject({ code: 'EEXIST' })
+  // Somewhere that is there, and where nothing can be made.
+  await expect(tryDirectory('/proc/self')).rejects.toMatchObject({ code: expect.any(String) })
 })
 
 const written = () => JSON.parse(JSON.stringify(buildReport({ minutes: 1, devices: 10 })))
