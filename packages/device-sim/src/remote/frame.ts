@@ -30,6 +30,15 @@ export function decodeFrame(payload: Buffer): Frame {
   return { ...header, part: payload.subarray(end + 1) }
 }
 
+/** What a conversation begins with; anything else is not worth a process. */
+export function isFirstFrame(payload: Buffer): boolean {
+  try {
+    return decodeFrame(payload).seq === 1
+  } catch {
+    return false
+  }
+}
+
 /** A message as the contents of frames. */
 export function packMessage(message: unknown): Buffer[] {
   const packed = deflateRawSync(JSON.stringify(message))

@@ -39,7 +39,11 @@ export async function hireWorkers(options: HireOptions): Promise<WorkerLink[]> {
     if (seen.has(worker) || hired.size >= count) return
     const offer = Offer.safeParse(parseJson(payload)).data
     seen.add(worker)
-    const device = await operator.get(devicePath(worker), Device, { fleet })
+    const device = await operator.get(devicePath(worker), Device, { fleet }).catch((error: unknown) => {
+      // It offers itself again and again: next time the platform may answer.
+      seen.delete(worker)
+      throw error
+    })
     if (!offer || device.group !== workersGroup)
       return onNotice(`${worker} offers itself as a worker, and is not of the group ${workersGroup}: left alone`)
     if (hired.size >= count) return
@@ -55,6 +59,10 @@ export async function hireWorkers(options: HireOptions): Promise<WorkerLink[]> {
   onNotice(`waiting for ${count} ${count === 1 ? 'worker' : 'workers'}`)
   try {
     await enough
+  } catch (error) {
+    // Those that wait for the others are let go.
+    await Promise.all(hired.values().map((link) => link[Symbol.asyncDispose]()))
+    throw error
   } finally {
     signal.removeEventListener('abort', onAbort)
   }

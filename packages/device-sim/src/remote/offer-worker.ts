@@ -5,6 +5,7 @@ import type { MqttClient } from 'mqtt'
 import { startLocalWorker } from '../run/local-worker.ts'
 import type { WorkerLink } from '../run/worker-link.ts'
 import { Channel } from './channel.ts'
+import { isFirstFrame } from './frame.ts'
 import { type Offer, parseOrder } from './messages.ts'
 import { offersTopic, ordersTopic, reportsTopic } from './topics.ts'
 
@@ -22,6 +23,7 @@ export interface OfferOptions {
 
 const offerEveryMs = 2_000
 const flushMs = 5_000
+const mostRemembered = 16
 
 interface Session {
   name: string
@@ -38,7 +40,7 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
   const client = await connect({ store, signal, maxReconnectMs: 5_000 })
   await using _ = keepRenewed({ store, client })
   const topics = { orders: ordersTopic(device.fleet, device.id, ''), offers: offersTopic(device.fleet, device.id) }
-  const over = new Set<string>()
+  const over: string[] = []
   let session: Session | undefined
 
   const begin = (sessionName: string): Session => {
@@ -68,7 +70,8 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
     if (isNews) await Promise.race([ended.channel.flush(), sleep(flushMs)])
     ended.channel[Symbol.dispose]()
     await ended.link[Symbol.asyncDispose]()
-    over.add(ended.name)
+    over.push(ended.name)
+    over.splice(0, over.length - mostRemembered)
     session = undefined
     onState(`is free again: ${why}`)
   }
@@ -76,15 +79,19 @@ export async function offerWorker(options: OfferOptions): Promise<void> {
   client.on('message', (topic, payload) => {
     if (!topic.startsWith(topics.orders)) return
     const sessionName = topic.slice(topics.orders.length)
-    // Of a session that is over something may still be on its way.
-    if (!session && !over.has(sessionName)) session = begin(sessionName)
+    // Of a session that is over, or that another start of this worker had, something may still be on its way.
+    if (!session && !over.includes(sessionName) && isFirstFrame(payload)) session = begin(sessionName)
     if (session?.name === sessionName) session.channel.receive(payload)
   })
   await client.subscribeAsync(`${topics.orders}#`, { qos: 1 })
   onState(`${device.id} waits for a coordinator`)
   const offer: Offer = { version: 1, host: hostname(), cpus: availableParallelism() }
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => stop(), { once: true })
   while (!signal.aborted) {
-    if (!session) await publish(client, topics.offers, Buffer.from(JSON.stringify(offer)))
+    // It waits for as long as the broker is away.
+    const offered = session ? undefined : publish(client, topics.offers, Buffer.from(JSON.stringify(offer)))
+    await Promise.race([offered?.catch((error: unknown) => onState(`cannot offer itself: ${error}`)), stopped])
     await sleep(offerEveryMs, undefined, { signal }).catch(() => undefined)
   }
   if (session) await end(session, 'the worker was ended')
