@@ -16,8 +16,22 @@ type Path = PropertyKey[]
 
 /** What zod found, where it stands in the text. */
 export function describeIssues(issues: readonly Issue[], document: Document, lines: LineCounter): ScenarioProblem[] {
-  const problems = issues.flatMap((issue) => flatten(issue)).map((issue) => describe(issue, document, lines))
-  return problems.sort((a, b) => a.line - b.line || a.column - b.column).slice(0, 20)
+  const written: unknown = document.toJS({ maxAliasCount: 100 })
+  const problems = flattenFirst(issues).map((issue) => describe(issue, written, document, lines))
+  return problems.sort((a, b) => a.line - b.line || a.column - b.column).slice(0, mostShown)
+}
+
+const mostShown = 20
+/** To find the place of one takes a look at the whole text: a text full of them must not take minutes. */
+const mostDescribed = 100
+
+function flattenFirst(issues: readonly Issue[]): Issue[] {
+  const flat: Issue[] = []
+  for (const issue of issues) {
+    if (flat.length >= mostDescribed) break
+    flat.push(...flatten(issue).slice(0, mostDescribed))
+  }
+  return flat.slice(0, mostDescribed)
 }
 
 /** Of a union, the branch that the author meant: the one that got furthest. A key that is unknown is a problem of its own. */
@@ -31,9 +45,8 @@ function flatten(issue: Issue): Issue[] {
   return meant.flatMap((inner) => flatten({ ...inner, path: [...issue.path, ...inner.path] }))
 }
 
-function describe(issue: Issue, document: Document, lines: LineCounter): ScenarioProblem {
+function describe(issue: Issue, written: unknown, document: Document, lines: LineCounter): ScenarioProblem {
   const { line, col: column } = lines.linePos(findOffset(document, issue.path, issue.code === 'unrecognized_keys'))
-  const written: unknown = document.toJS({ maxAliasCount: 100 })
   const hint = findHint(issue, written)
   return {
     line,

@@ -186,6 +186,7 @@ test.each([
   ],
   ['too large', `# ${'x'.repeat(70_000)}\n${good}`, /larger than 64 KiB/],
   ['aliases that multiply', bomb.join('\n'), /cannot be read/],
+  ['thousands of mistakes', good + Array.from({ length: 8_800 }, (_, n) => `${n}:\n`).join(''), /is not known/],
   ['nesting without end', '['.repeat(60_000), /is not YAML|cannot be read/],
 ])('refused, and soon: %s', { timeout: 30_000 }, (_, text, message) => {
   const begin = performance.now()
