@@ -1,4 +1,4 @@
-import { type ErrorCode, MusterError } from '@muster/contracts'
+import { type ErrorCode, MusterError, printable } from '@muster/contracts'
 
 /** What a script can tell apart. */
 export const exitCodes = { failed: 1, usage: 2, unreachable: 3 } as const
@@ -42,6 +42,8 @@ export function describeFailure(error: unknown): Ending {
   return ending(error instanceof Error ? error.message || error.name : String(error))
 }
 
+/** Parts of a message may come from a file or from a server: they do not act on the terminal. */
 function ending(message: string, hint?: string, exitCode: number = exitCodes.failed): Ending {
-  return { lines: [`muster: ${message}`, ...(hint ? [`  ${hint}`] : [])], exitCode }
+  const lines = [`muster: ${message}`, ...(hint ? [`  ${hint}`] : [])]
+  return { lines: lines.flatMap((line) => line.split('\n').map(printable)), exitCode }
 }

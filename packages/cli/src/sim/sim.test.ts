@@ -54,6 +54,21 @@ test('what is wrong is told with its place and a hint, and the exit code says so
   expect(JSON.parse(json.stdout)).toMatchObject({ valid: false, problems: { length: 3 } })
 })
 
+test('what a scenario says does not act on the terminal', async () => {
+  const bad = await file(mine.replace('count: 40', 'count: 40, "\\e]0;x\\a": 1'))
+  for (const command of ['validate', 'run']) {
+    const { code, stdout, stderr } = await runCommand({}, 'sim', command, bad)
+    expect([code, stdout + stderr]).toEqual([2, expect.stringContaining('devices.d.\\u001b]0;x\\u0007 is not known')])
+  }
+  const titled = await runCommand(
+    {},
+    'sim',
+    'validate',
+    await file(mine.replace('title: Mine', 'title: "\\e[31mMine"')),
+  )
+  expect([titled.code, titled.stdout]).toEqual([0, expect.stringContaining('mine is valid: \\u001b[31mMine\n')])
+})
+
 test('what is neither a file nor in the library is told, with what there is', async () => {
   const { code, stderr } = await runCommand({}, 'sim', 'validate', 'blak-friday')
   expect(code).toBe(2)

@@ -1,3 +1,4 @@
+import { printable } from '@muster/contracts'
 import { countDevices, planLength, planTurns, readScenario, type Scenario } from '@muster/device-sim'
 import { CliError, exitCodes } from '../exit.ts'
 import { print, printRows } from '../io.ts'
@@ -15,7 +16,11 @@ export async function validateScenario(cli: Cli, options: GlobalOptions & SizeOp
     if (options.json) print(cli.io, JSON.stringify({ valid: false, problems }, null, 2))
     else
       for (const { line, column, path, message, hint } of problems)
-        print(cli.io, `${file}:${line}:${column} ${path} ${message}${hint === undefined ? '' : `\n    ${hint}`}`)
+        for (const said of [
+          `${file}:${line}:${column} ${path} ${message}`,
+          ...(hint === undefined ? [] : [`    ${hint}`]),
+        ])
+          print(cli.io, printable(said))
     throw new CliError(`${file} is not a scenario`, { exitCode: exitCodes.usage })
   }
   const { scenario } = read
@@ -28,7 +33,10 @@ export async function validateScenario(cli: Cli, options: GlobalOptions & SizeOp
   }
   if (options.json) return print(cli.io, JSON.stringify({ valid: true, ...summary, phases }, null, 2))
   const { name, title, devices, ms } = summary
-  print(cli.io, `${name} is valid: ${title}\n${formatCount(devices)} devices, about ${formatLength(ms)}\n`)
+  print(
+    cli.io,
+    `${printable(`${name} is valid: ${title}`)}\n${formatCount(devices)} devices, about ${formatLength(ms)}\n`,
+  )
   printRows(cli.io, options, phases, {
     phase: (phase) => phase.do,
     devices: (phase) => formatCount(phase.devices),

@@ -128,6 +128,15 @@ test('lines that are said stand above it, and it leaves the stream as it was', (
   expect(terminal.listenerCount('resize')).toBe(0)
 })
 
+test('names in a line that is said do not act on the terminal', () => {
+  const { stream, lines } = openLog()
+  const terminal = new Terminal(100, 40)
+  for (const view of [createView({ stream }), createView({ stream: terminal })])
+    view.say('worker far-1 on \x1b]0;title\x07host\nVIOLATED')
+  expect(lines()).toEqual(['worker far-1 on \\u001b]0;title\\u0007host\\u000aVIOLATED'])
+  expect(terminal.written).not.toContain('\x1b]0;')
+})
+
 test('colours are for those who want them', () => {
   const coloured = new Terminal(100, 40)
   createView({ stream: coloured }).show(liveState())

@@ -1,3 +1,4 @@
+import { printable } from '@muster/contracts'
 import type { RunReport } from '../report/run-report.ts'
 import type { LiveState } from '../run/live.ts'
 import { formatEnd } from './format-end.ts'
@@ -8,7 +9,7 @@ import { createPaint } from './paint.ts'
 
 export interface View extends Disposable {
   show(state: LiveState): void
-  /** A line that stays, of our own words. */
+  /** A line that stays. Names in it may be others' choice. */
   say(line: string): void
   /** The last thing that is said: what came of it. */
   conclude(report: RunReport): void
@@ -43,7 +44,7 @@ function createScreen({ stream, columns }: Options): View {
     },
     say(line) {
       frame.clear()
-      stream.write(`${line}\n`)
+      stream.write(`${printable(line)}\n`)
       draw()
     },
     conclude(report) {
@@ -76,7 +77,7 @@ function createLines({ stream, everyMs = 5_000 }: Options): View {
       quietUntil = state.elapsedMs + everyMs
       write(formatLine(state))
     },
-    say: write,
+    say: (line) => write(printable(line)),
     conclude: (report) => write(formatEnd(report, paint).join('\n')),
     [Symbol.dispose]: () => {},
   }
