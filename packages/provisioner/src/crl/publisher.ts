@@ -3,10 +3,17 @@ import { crls, listenTo } from '@muster/db'
 import type { Logger } from 'pino'
 import type { Deps } from '../context.ts'
 import { createRevocationLists, type RevocationLists } from './lists.ts'
+import { crlPath } from './places.ts'
 import { type CrlRow, type Publishing, publishCrls } from './publish.ts'
 
 /** How late a revocation shows whose notification was lost. */
 const pollMs = 5_000
+/**
+ * What a CRL replaces stays in the database until that vacuums, about once a minute: made anew with every revocation of a wave,
+ * large ones would fill it. So much is written a second, whatever the lists have grown to.
+ */
+const bytesPerSecond = 512 * 1_024
+const rest = { leastMs: 200, mostMs: 60_000 }
 
 export interface CrlPublisherOptions extends Publishing, Pick<Deps, 'issuers'> {
   url: string
@@ -18,6 +25,26 @@ export interface CrlPublisherOptions extends Publishing, Pick<Deps, 'issuers'> {
 export async function startCrlPublisher(options: CrlPublisherOptions): Promise<AsyncDisposable> {
   const { db, issuers, log, url, onPublished } = options
   const lists = new Map<string, RevocationLists>()
+  const numbers = new Map<string, number>()
+  let restUntil = 0
+  let resting: NodeJS.Timeout | undefined
+  const isResting = () => performance.now() < restUntil
+
+  /** Whoever has made them: so much is new in the table. */
+  function restAfter(rows: readonly CrlRow[]): void {
+    let bytes = 0
+    for (const row of rows) {
+      const path = crlPath(row)
+      const known = numbers.get(path)
+      if (known !== undefined && known !== row.number) bytes += row.bytes
+      numbers.set(path, row.number)
+    }
+    if (bytes === 0) return
+    const ms = Math.min(rest.mostMs, Math.max(rest.leastMs, (bytes / bytesPerSecond) * 1_000))
+    restUntil = performance.now() + ms
+    clearTimeout(resting)
+    resting = setTimeout(publish, ms).unref()
+  }
 
   async function publishAll(): Promise<void> {
     for (const { name, kind } of issuers.rows) {
@@ -26,7 +53,9 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
       const known = lists.get(name) ?? createRevocationLists()
       lists.set(name, known)
       try {
-        onPublished(await publishCrls(options, issuer, known))
+        const rows = await publishCrls({ ...options, isResting }, issuer, known)
+        restAfter(rows)
+        onPublished(rows)
       } catch (err) {
         // One issuer's trouble is not another's; the next round comes soon.
         log.error({ err, issuer: name }, 'the CRL could not be made')
@@ -64,6 +93,8 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer)
+      clearTimeout(resting)
+      restUntil = Number.POSITIVE_INFINITY
       await listening[Symbol.asyncDispose]()
       again = false
       await running
