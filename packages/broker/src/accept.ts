@@ -15,7 +15,7 @@ import type { ConnectPacket } from './mqtt/guard/packets.ts'
 import { readConnect } from './mqtt/read-connect.ts'
 import { answer } from './mqtt/refuse.ts'
 import type { Observer } from './observer.ts'
-import type { Clones } from './sessions/clones.ts'
+import type { Rivals } from './sessions/rivals.ts'
 import { Session } from './sessions/session.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import { createTurnAway } from './turn-away.ts'
@@ -39,7 +39,7 @@ export interface AcceptOptions {
   sessions: Sessions
   penalties: CertificatePenalties
   standing: AddressStanding
-  clones: Clones
+  rivals: Pick<Rivals, 'face'>
   now(): Date
   /** False while this node cannot prove that it is part of the cluster. */
   mayAdmit(): boolean
@@ -51,7 +51,7 @@ export interface AcceptOptions {
 
 /** Decides on one connection after its TLS handshake; see docs/revocation.md for why in this order. */
 export function createAccept(options: AcceptOptions): (incoming: Incoming) => Promise<void> {
-  const { limits, registry, sessions, penalties, standing, clones, now, observer } = options
+  const { limits, registry, sessions, penalties, standing, rivals, now, observer } = options
   const turnAway = createTurnAway({ limits, observer })
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
@@ -70,7 +70,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
           session.isLate = admission.standing === 'late'
           if (!session.isLate) requireWill(packet, admission.policy)
           const entered = await mayEnter(session, admission)
-          if (entered) await clones.examine(session, row?.onClone ?? 'keep-newest')
+          if (entered) await rivals.face(session, row)
           // A policy was changed meanwhile: what was read of it may be older.
           if (session.isOutdated) continue
           if (entered) {

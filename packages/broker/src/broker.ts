@@ -19,10 +19,12 @@ import { openMqtt } from './mqtt/aedes.ts'
 import { openOrphanedWills } from './mqtt/orphaned-wills.ts'
 import { reasonCodes } from './mqtt/reason-codes.ts'
 import { openSessionStore, type SessionStore } from './mqtt/session-store.ts'
+import { openMail } from './nodes/mail.ts'
 import { openObservation } from './observation.ts'
 import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createClones } from './sessions/clones.ts'
+import { createRivals, type Rivals } from './sessions/rivals.ts'
 import type { Session } from './sessions/session.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
@@ -68,6 +70,9 @@ export interface Broker extends AsyncDisposable {
   metricsPort: number
 }
 
+/** For a question to another node and its answer, beside the time that the node gives a client. */
+const answerMs = 500
+
 /** Everything of one node, opened in the order in which it depends on each other, and closed in the opposite one. */
 export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   const { settings, db, log, now, clock, snapshot } = deps
@@ -81,6 +86,7 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   }
   let endpoint: Endpoint | undefined
   let store: SessionStore | undefined
+  let rivals: Rivals | undefined
   const list = () => sessions.list()
 
   // What is known of the registry, and for how long that may do.
@@ -95,9 +101,13 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
     }),
   )
 
-  // What this node tells of itself.
+  // What other nodes say, and what this node tells of itself: it hears them until nobody is said to be here.
+  const { pollMs, cloneAskMs } = limits
+  const onLetter = (sender: string, letter: unknown) => rivals?.receive(sender, letter)
+  const mail = opening.use(openMail({ db, url: settings.databaseUrl, node, contact, pollMs, onLetter, onError }))
   const observation = openObservation({
     ...{ db, node, log, now, onError, list },
+    onElsewhere: (...conflict) => rivals?.settle(...conflict),
     certificateEnds: () => endpoint?.certificateEnds(),
     kept: () => store?.counts,
     mayKeep: () => store?.isWritable ?? false,
@@ -120,11 +130,18 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   const policyNow = (session: Session) => readPolicyNow(registry, session)
   const mqtt = opening.use(await openMqtt({ node, limits, store, ingest, relay, observer, figures, policyNow }))
 
+  // Of the connections of a device one stays.
+  const suspend = createSuspendCloned({ db, node, now })
+  const clones = createClones({ askMs: cloneAskMs, observer, now })
+  const waitMs = cloneAskMs + answerMs
+  const facing = createRivals({ node, sessions, clones, mail, waitMs, suspend, observer, onError })
+  rivals = facing
+
   // From here on the registry is followed.
   const following = opening.use(
     followRegistry({
       ...{ settings, db, now, clock, contact, snapshot, directory, registry, sessions, edge, relay },
-      ...{ observer, onError },
+      ...{ rivals: facing, observer, onError },
     }),
   )
   await contact.begin()
@@ -133,11 +150,9 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   opening.defer(() => sessions.endAll(reasonCodes.serverShuttingDown, 'this node is leaving'))
 
   // The way in, last of all.
-  const suspend = createSuspendCloned({ db, node, now })
-  const clones = createClones({ sessions, askMs: limits.cloneAskMs, suspend, observer, now })
   const accept = createAccept({
     ...edge,
-    ...{ limits, trustDomain: settings.trustDomain, registry, sessions, clones, now, observer },
+    ...{ limits, trustDomain: settings.trustDomain, registry, sessions, rivals: facing, now, observer },
     isOnlyExpired: (certificate) => endpoint?.isOnlyExpired(certificate) ?? false,
     mayAdmit: contact.isHeld,
     catchUp: following.catchUp,

@@ -52,6 +52,12 @@ export function createMetrics(options: {
       help: 'Certificates judged by what this node knew before the registry went away',
       registers,
     }),
+    answers: new Counter({
+      name: 'muster_broker_elsewhere_total',
+      help: 'Connections of devices that the registry had at another node, by what that node said; late: not in time, none: not at all',
+      labelNames: ['outcome'],
+      registers,
+    }),
     retries: new Counter({
       name: 'muster_broker_store_retries_total',
       help: 'Batches of telemetry that could not be stored, and are tried again',

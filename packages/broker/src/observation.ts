@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { createFigures } from './figures.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createObserver, type Observer } from './observer.ts'
-import { openPresence } from './presence.ts'
+import { type OnElsewhere, openPresence } from './presence.ts'
 import { openRefusalLog } from './refusal-log.ts'
 import type { Session } from './sessions/session.ts'
 import { createTraffic } from './traffic.ts'
@@ -14,6 +14,7 @@ export interface ObservationOptions {
   log: Logger
   now(): Date
   onError(error: unknown): void
+  onElsewhere: OnElsewhere
   /** Every connection that is admitted or being judged. */
   list(): Session[]
   certificateEnds(): Date | undefined
@@ -30,7 +31,7 @@ export interface Observation extends AsyncDisposable {
 }
 
 export function openObservation(options: ObservationOptions): Observation {
-  const { db, node, log, now, onError, list, certificateEnds, kept, mayKeep } = options
+  const { db, node, log, now, onError, onElsewhere, list, certificateEnds, kept, mayKeep } = options
   const opened = new AsyncDisposableStack()
   const connections = () => list().length
   const metrics = createMetrics({ connections, certificateEnds, kept, mayKeep })
@@ -39,7 +40,7 @@ export function openObservation(options: ObservationOptions): Observation {
     onError(error)
   }
   const refusals = opened.use(openRefusalLog({ db, now, onError, onDropped }))
-  const presence = opened.use(openPresence({ db, node, now, onError }))
+  const presence = opened.use(openPresence({ db, node, now, onElsewhere, onError }))
   presence.watch(() => list().filter(({ socket }) => !socket.destroyed))
   const traffic = createTraffic(metrics.registry, list)
   return {

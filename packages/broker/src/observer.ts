@@ -6,6 +6,7 @@ import { readUnproven, whoIs } from './admission/who.ts'
 import type { Change, Outcome } from './changes/act-on-changes.ts'
 import type { Metrics } from './metrics.ts'
 import { nameReason } from './mqtt/reason-codes.ts'
+import type { Answer } from './nodes/letter.ts'
 import type { Presence } from './presence.ts'
 import type { RefusalLog, Who } from './refusal-log.ts'
 import type { Session } from './sessions/session.ts'
@@ -14,6 +15,10 @@ import type { Traffic } from './traffic.ts'
 /** What the rest of the process reports; here it becomes metrics, log lines, refusals on record and presence. */
 export interface Observer {
   admitted(session: Session): void
+  /** The device is here, whatever the registry says. */
+  present(session: Session): void
+  /** What another node has said of a device that the registry had there; `late`: not in time for the CONNECT. */
+  answered(outcome: Answer['outcome'] | 'late' | 'none'): void
   /** The registry is away, and this node has answered in its place. */
   vouched(): void
   /** `who`: as far as is known, proven or not. */
@@ -72,6 +77,10 @@ export function createObserver({ metrics, refusals, presence, traffic, log, now 
         metrics.disconnections.inc({ why: nameReason(session.endedWith) })
       })
     },
+    present(session) {
+      if (!session.socket.destroyed) presence.connected(session)
+    },
+    answered: (outcome) => metrics.answers.inc({ outcome }),
     vouched: () => metrics.vouched.inc(),
     removed: (key, refusal) => log.info({ key, code: refusal.code }, 'closed: no longer admissible'),
     changed({ seq, at, ...change }, outcome) {

@@ -32,6 +32,7 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
   groups: { muster_provisioner: 'select insert update(policy)', muster_broker: 'select' },
   issuer_trust: { muster_provisioner: 'select', muster_broker: 'select insert' },
   issuers: { muster_provisioner: 'select insert update(state,state_at)', muster_broker: 'select' },
+  node_mail: { muster_provisioner: '', muster_broker: 'select insert delete' },
   nodes: { muster_provisioner: 'select', muster_broker: 'select insert update(lease_until,left_at,started_at)' },
   operator_tokens: { muster_provisioner: 'select insert update', muster_broker: '' },
   policies: { muster_provisioner: 'select insert update delete', muster_broker: 'select' },

@@ -33,6 +33,8 @@ grant select, insert on issuer_trust to muster_broker;
 grant select, insert on renewal_requests to muster_broker;
 -- What is in them is sealed; the provisioner has no business there.
 grant select, insert, update, delete on ticket_members, ticket_keys, ticket_shares to muster_broker;
+-- Between brokers; nothing in it is true because it is there.
+grant select, insert, delete on node_mail to muster_broker;
 revoke all on function promote_certificate from public;
 grant execute on function promote_certificate to muster_broker;
 grant insert, update (started_at, lease_until, left_at) on nodes to muster_broker;

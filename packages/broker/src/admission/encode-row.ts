@@ -2,7 +2,13 @@ import type { RegistryRow } from './judge.ts'
 import type { LookupRow } from './registry.ts'
 
 /** What belongs to one answer, not to what was answered. */
-const transient: readonly string[] = ['changePending', 'readAt', 'isVouchedFor'] satisfies (keyof LookupRow)[]
+const transient: readonly string[] = [
+  'changePending',
+  'readAt',
+  'isVouchedFor',
+  'elsewhere',
+  'isListedHere',
+] satisfies (keyof LookupRow)[]
 
 type Reference = { document: number } | { date: number }
 

@@ -1,11 +1,16 @@
 import { lifeChanges, MusterError, promotionsChannel } from '@muster/contracts'
 import type { Db } from '@muster/db'
 import type { Clock } from '../contact/clock.ts'
+import type { Place } from '../sessions/session.ts'
 import type { RegistryRow } from './judge.ts'
 
 export interface LookupRow extends RegistryRow {
   /** Something has happened to the holder that this node has not acted on yet; a policy is no such thing: the row has it. */
   changePending: boolean
+  /** Another node that holds a connection of the device, and has neither left nor lost its lease. */
+  elsewhere?: Place | undefined
+  /** That this node is the one that is said to hold it. */
+  isListedHere?: boolean
   /** When the registry was asked, by the clock that freshness is measured by. */
   readAt: number
   /** Not the registry's word, but this node's, from before the registry went away. */
@@ -25,6 +30,12 @@ export interface Registry {
   promote(serial: string, key: string): Promise<boolean>
 }
 
+interface Found extends RegistryRow, Pick<LookupRow, 'changePending'> {
+  node: string | null
+  nodeSince: Date | null
+  isElsewhere: boolean | null
+}
+
 const text = `
   select c.serial, c.fingerprint, c.state as "certificateState", d.fleet, d.id as device, d.profile,
     d.state as "deviceState", d.state_at as "deviceStateAt", c.revoked_at as "revokedAt", c.revocation_reason as "revocationReason",
@@ -34,7 +45,9 @@ const text = `
     exists (
       select from changes x where x.fleet = d.fleet and x.device = d.id and x.kind = any($3::text[])
         and not exists (select from receipts r where r.change = x.seq and r.node = $2)
-    ) as "changePending"
+    ) as "changePending",
+    d.node, d.connected_at as "nodeSince",
+    d.node <> $2 and exists (select from nodes n where n.name = d.node and n.left_at is null and n.lease_until > now()) as "isElsewhere"
   from certificates c
     join devices d on d.fleet = c.fleet and d.id = c.device
     join fleets f on f.name = d.fleet
@@ -58,9 +71,9 @@ export function createRegistry({ db, node, clock }: { db: Db; node: string; cloc
 
   async function findAll(serials: readonly string[]): Promise<Map<string, LookupRow>> {
     const readAt = clock.now()
-    const query = db.$client.query<LookupRow>({ name: 'find-certificates', text, values: [serials, node, lifeChanges] })
+    const query = db.$client.query<Found>({ name: 'find-certificates', text, values: [serials, node, lifeChanges] })
     const { rows } = await withDeadline(query)
-    return new Map(rows.map((row) => [row.serial, { ...row, readAt }]))
+    return new Map(rows.map((row) => [row.serial, { ...withPlace(row, node), readAt }]))
   }
 
   function openBatch() {
@@ -97,6 +110,11 @@ export function createRegistry({ db, node, clock }: { db: Db; node: string; cloc
       return (await batch.answer).get(serial)
     },
   }
+}
+
+function withPlace({ node, nodeSince, isElsewhere, ...row }: Found, self: string): Omit<LookupRow, 'readAt'> {
+  const elsewhere = isElsewhere && node !== null ? { node, since: nodeSince?.getTime() ?? null } : undefined
+  return { ...row, elsewhere, isListedHere: node === self }
 }
 
 async function withDeadline<Result>(work: Promise<Result>): Promise<Result> {

@@ -1,12 +1,14 @@
 import { keepRefreshed } from '../admission/keep-refreshed.ts'
 import type { KeptSnapshot } from '../admission/load-snapshot.ts'
-import type { Registry } from '../admission/registry.ts'
+import type { LookupRow, Registry } from '../admission/registry.ts'
 import type { BrokerDeps } from '../broker.ts'
 import type { Contact } from '../contact/contact.ts'
 import type { Edge } from '../edge/edge.ts'
 import type { Observer } from '../observer.ts'
 import { heedRenewals } from '../renewal/heed.ts'
 import type { Relay } from '../renewal/relay.ts'
+import type { Rivals } from '../sessions/rivals.ts'
+import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { type Change, createActOnChanges, type Outcome } from './act-on-changes.ts'
 import { createAnswerPreviews } from './answer-previews.ts'
@@ -24,6 +26,7 @@ export interface FollowOptions extends Pick<BrokerDeps, 'settings' | 'db' | 'now
   sessions: Sessions
   edge: Pick<Edge, 'forgive' | 'forgivingAfter'>
   relay: Relay
+  rivals: Pick<Rivals, 'settle'>
   observer: Observer
   onError(error: unknown): void
 }
@@ -39,14 +42,17 @@ export interface Following extends AsyncDisposable {
 }
 
 export function followRegistry(options: FollowOptions): Following {
-  const { settings, db, now, clock, contact, snapshot, directory, registry, sessions, edge, relay } = options
+  const { settings, db, now, clock, contact, snapshot, directory, registry, sessions, edge, relay, rivals } = options
   const { observer, onError } = options
   const { node, databaseUrl: url, limits } = settings
   const opened = new AsyncDisposableStack()
 
+  // A question between nodes that was lost is made up for here, and a row that nobody has corrected.
+  const onUnlisted = (session: Session, { elsewhere, onClone }: LookupRow) =>
+    elsewhere ? rivals.settle(session, elsewhere, onClone) : observer.present(session)
   const recheck = (one?: { key: string }) => {
     edge.forgive(one?.key)
-    return recheckSessions({ registry, sessions, now, onRemoved: observer.removed, ...one })
+    return recheckSessions({ registry, sessions, now, onRemoved: observer.removed, onUnlisted, ...one })
   }
   const onDone = edge.forgivingAfter((change: Change, outcome: Outcome) => {
     observer.changed(change, outcome)

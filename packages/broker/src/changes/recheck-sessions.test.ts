@@ -49,7 +49,7 @@ function openNode() {
   const recheck = (row: LookupRow) => {
     const gated = openGated(row)
     const onRemoved = (_: string, { code }: { code: string }) => removed.push(code)
-    return { ...gated, done: recheckSessions({ registry: gated.registry, sessions, now, onRemoved }) }
+    return { ...gated, done: recheckSessions({ registry: gated.registry, sessions, now, onRemoved, onUnlisted() {} }) }
   }
   const change = async (row: LookupRow) => {
     const { registry, open } = openGated(row)

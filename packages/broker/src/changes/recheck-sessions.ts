@@ -1,6 +1,7 @@
 import type { MusterError } from '@muster/contracts'
-import type { Registry } from '../admission/registry.ts'
+import type { LookupRow, Registry } from '../admission/registry.ts'
 import { isSamePolicy } from '../sessions/apply-policy.ts'
+import type { Session } from '../sessions/session.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { cutSubscriptions } from './apply-policies.ts'
 import { judgeAgain } from './judge-again.ts'
@@ -19,8 +20,10 @@ export async function recheckSessions(options: {
   now(): Date
   key?: string
   onRemoved(key: string, refusal: MusterError): void
+  /** It may stay, and the registry does not say that it is here. */
+  onUnlisted(session: Session, row: LookupRow): void
 }): Promise<void> {
-  const { registry, sessions, now, onRemoved } = options
+  const { registry, sessions, now, onRemoved, onUnlisted } = options
   const { key } = options
   const concerned = sessions.list().filter((session) => key === undefined || session.key === key)
   const live = concerned.filter((session) => session.isAdmitted)
@@ -31,8 +34,10 @@ export async function recheckSessions(options: {
     const rows = await registry.findAll(batch.map(({ peer }) => peer.serial))
     for (const session of batch) {
       if (session.removed) continue
-      const judged = judgeAgain(session, rows.get(session.peer.serial), now())
+      const row = rows.get(session.peer.serial)
+      const judged = judgeAgain(session, row, now())
       if (!('refusal' in judged)) {
+        if (row && !row.isListedHere) onUnlisted(session, row)
         // A change that was acted on meanwhile knows better than these rows.
         if (policies.get(session) === session.policy && !isSamePolicy(session.policy, judged.policy))
           await cutSubscriptions(session, judged.policy)

@@ -6,6 +6,12 @@ import type { Opening } from '../mqtt/read-connect.ts'
 /** Of a policy. */
 export type QueueBounds = Pick<CompiledPolicy['limits'], 'queuedMessages' | 'queuedBytes'>
 
+/** A node that is said to hold a device's connection, and since when it does, in milliseconds since the epoch by that node's clock. */
+export interface Place {
+  node: string
+  since: number | null
+}
+
 /** How a connection is ended, and when nothing of it is left. */
 export interface Transport {
   end(reasonCode: number, reason: string): void
@@ -65,6 +71,12 @@ export class Session {
   readonly filters = new Set<string>()
   /** Since when it has unanswered messages that are not kept here, in milliseconds since the epoch. */
   owesSince: number | undefined
+  /** When it was let in, in milliseconds since the epoch. */
+  connectedAt: number | undefined
+  /** Where the registry said that the device is, and what is settled with that node: this connection is the one that stays. */
+  settled: Place | undefined
+  /** Another with its certificate was alive when it came: the other nodes should know at once where the device is. */
+  isDisputed = false
   /** The MQTT 5 reason code with which this side has ended the connection. */
   endedWith: number | undefined
   /** When a packet last came, in milliseconds since the epoch. */

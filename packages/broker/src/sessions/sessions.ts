@@ -20,6 +20,8 @@ export interface Sessions {
   leave(session: Session): void
   /** Those of the device that came before it. */
   olderThan(session: Session): Session[]
+  /** Those of a device that are served, in the order of their arrival. */
+  live(key: string): Session[]
   /** Ends older connections of the device. `false` when this one is over already. */
   takeOver(session: Session): Promise<boolean>
   /** Shuts a device out: its connections are closed when this resolves, and with `purge` its session is gone. */
@@ -66,6 +68,7 @@ export function createSessions(remains: SessionRemains): Sessions {
   return {
     leave,
     olderThan: (session) => before(session).map(([older]) => older),
+    live: (key) => of(key).flatMap(([session]) => (isServed(session) ? [session] : [])),
 
     arrive(session) {
       const same = table.get(session.key) ?? new Map<Session, Promise<void>>()
@@ -111,3 +114,6 @@ export function createSessions(remains: SessionRemains): Sessions {
     },
   }
 }
+
+const isServed = ({ connectedAt, removed, socket }: Session) =>
+  connectedAt !== undefined && !removed && !socket.destroyed
