@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { MusterError } from '@muster/contracts'
 import pg from 'pg'
 import { describeDatabaseError } from './pg-errors.ts'
 import { becomeOwner } from './roles.ts'
 
-const migrationsFolder = new URL('../drizzle/', import.meta.url).pathname
+const migrationsFolder = fileURLToPath(new URL('../drizzle/', import.meta.url))
 const lockKey = 0x6d757374
 const oldestServer = 150_000
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { TokenAddress } from './token/messages.ts'
 
@@ -50,7 +51,7 @@ export async function openSoftHsm(): Promise<SoftHsm> {
   await addToken(label, pin)
   const address = { module, token: label, pin }
   const administer = async (command: string, argument: string, ...more: string[]) => {
-    const tool = new URL('testing/tool.ts', import.meta.url).pathname
+    const tool = fileURLToPath(new URL('testing/tool.ts', import.meta.url))
     const { pin: _, ...place } = address
     const [secret, ...rest] = command === 'change-pin' ? [argument, ...more] : [pin, argument, ...more]
     const { stdout } = await run(

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { createPublicKey } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Enrolment } from '@muster/contracts'
 import { generateKey, keyFingerprint } from '@muster/pki'
@@ -13,7 +14,7 @@ import { startTestProvisioner, type TestProvisioner, wellBehaved } from '../test
 import { openStore } from './file-store.ts'
 
 const run = promisify(execFile)
-const program = new URL('../testing/interrupted-device.ts', import.meta.url).pathname
+const program = fileURLToPath(new URL('../testing/interrupted-device.ts', import.meta.url))
 const files = ['certificate.pem', 'enrolment.json', 'key.pem', 'roots.pem']
 
 test('whatever a power cut leaves of the disk, the device goes on with the key that the server knows', async () => {
