@@ -19,7 +19,7 @@ export interface Publishing extends Pick<Deps, 'db' | 'now'> {
   /** Once for each certificate that this process learns to be revoked. */
   onRevoked(serial: string): void
   /** Whether what has changed may wait: it is learned all the same. */
-  isResting?(): boolean
+  isResting?: boolean
 }
 
 /** Clocks of provisioners may be so far apart, transactions included; what is later still is found on schedule. */
@@ -51,7 +51,7 @@ export async function publishCrls(publishing: Publishing, issuer: Issuer, lists:
       await load(publishing, tx, issuer, lists, { everything: true, endsAfter })
     }
     lists.removeExpired(endsAfter)
-    if (publishing.isResting?.() && !isDue(complete)) return rows
+    if (publishing.isResting && !isDue(complete)) return rows
 
     const put = async (name: CrlName, row: CrlRow | undefined, entries: CrlEntries, more: Base = {}) => {
       entries.removeExpired(new Date(at.getTime() - settings.lifetimeMs))

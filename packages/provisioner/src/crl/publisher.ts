@@ -28,10 +28,9 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
   const numbers = new Map<string, number>()
   let restUntil = 0
   let resting: NodeJS.Timeout | undefined
-  const isResting = () => performance.now() < restUntil
 
-  /** Whoever has made them: so much is new in the table. */
-  function restAfter(rows: readonly CrlRow[]): void {
+  /** How much of it is new in the table, whoever has made it. */
+  function countNew(rows: readonly CrlRow[]): number {
     let bytes = 0
     for (const row of rows) {
       const path = crlPath(row)
@@ -39,6 +38,10 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
       if (known !== undefined && known !== row.number) bytes += row.bytes
       numbers.set(path, row.number)
     }
+    return bytes
+  }
+
+  function restAfter(bytes: number): void {
     if (bytes === 0) return
     const ms = Math.min(rest.mostMs, Math.max(rest.leastMs, (bytes / bytesPerSecond) * 1_000))
     restUntil = performance.now() + ms
@@ -47,6 +50,9 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
   }
 
   async function publishAll(): Promise<void> {
+    // Of all issuers or of none: otherwise the first would have the others wait for as long as its own wave lasts.
+    const isResting = performance.now() < restUntil
+    let bytes = 0
     for (const { name, kind } of issuers.rows) {
       const issuer = kind === 'issuing' ? issuers.find(name) : undefined
       if (!issuer) continue
@@ -54,13 +60,14 @@ export async function startCrlPublisher(options: CrlPublisherOptions): Promise<A
       lists.set(name, known)
       try {
         const rows = await publishCrls({ ...options, isResting }, issuer, known)
-        restAfter(rows)
+        bytes += countNew(rows)
         onPublished(rows)
       } catch (err) {
         // One issuer's trouble is not another's; the next round comes soon.
         log.error({ err, issuer: name }, 'the CRL could not be made')
       }
     }
+    restAfter(bytes)
   }
 
   let running: Promise<void> | undefined
