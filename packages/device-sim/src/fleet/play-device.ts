@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isErrorCode } from '@muster/contracts'
 import { type DeviceStore, memoryStore, openStore } from '@muster/device'
 import type { Equipment } from '../faults/equipment.ts'
 import { Life } from '../life/life.ts'
@@ -16,9 +17,11 @@ export async function playDevice(plan: DevicePlan, { world, tally, emit, directo
   const life = new Life(world, plan, () => equipPlainly(store, () => emit({ type: 'published', device })))
   life.boot()
   await untilOver(life)
-  if (life.refusal !== undefined) {
+  const { refusal } = life
+  if (refusal !== undefined) {
     tally.refuse()
-    emit({ type: 'refused', device, code: life.refusal })
+    // As the SDK has it where a broker has told no more than MQTT's number.
+    emit({ type: 'refused', device, code: isErrorCode(refusal) ? refusal : 'forbidden' })
   }
   for (const stream of life.streams) stream.stop()
   await untilAcknowledged(life)

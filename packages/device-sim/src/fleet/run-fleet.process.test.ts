@@ -156,7 +156,7 @@ describe('a device that is refused is over, and the fleet ends when all are', ()
   })
 
   test('with MQTT 3.1.1, when it comes back after it was thrown out', async () => {
-    const { summary } = await run(
+    const { events, summary } = await run(
       { protocolVersion: 4 },
       {
         afterFirst() {
@@ -165,6 +165,7 @@ describe('a device that is refused is over, and the fleet ends when all are', ()
         },
       },
     )
+    expect(happened(events, 'refused')).toMatchObject([{ device: 'sim-0001', code: 'forbidden' }])
     expect(summary).toMatchObject({ counts: { refused: 1, connected: 0 }, failures: { 'connect:0x05': 1 } })
     expect(broker.connections).toHaveLength(2)
   })

@@ -1,17 +1,10 @@
-import { setMaxListeners } from 'node:events'
 import { keepRenewed } from '@muster/device'
-import { KeyPool } from '../keys/key-pool.ts'
+import { createWorld } from '../life/create-world.ts'
 import type { World } from '../life/world.ts'
-import { createLimit } from '../limit.ts'
 import type { Observation } from '../observations.ts'
-import { Scheduler } from '../telemetry/scheduler.ts'
-import { Account } from '../worker/account.ts'
 import type { Emit } from './events.ts'
 import type { FleetSettings } from './settings.ts'
 import { createTally, type Tally } from './summary.ts'
-
-/** Under way at once: making keys and TLS handshakes is what costs. */
-const concurrent = { asking: 16, connecting: 64 }
 
 /** What all devices of an endless fleet share. */
 export interface Stage {
@@ -27,21 +20,15 @@ export function setStage(
   { emit, fail, signal }: Pick<World, 'fail' | 'signal'> & Pick<Stage, 'emit'>,
 ): Stage {
   const { prefix, seed, url, claim, store: directory } = settings
-  const account = new Account()
-  const tally = createTally(account, settings)
-  // Every device listens to it.
-  setMaxListeners(0, signal)
-  const world: World = {
-    ...{ run: prefix, seed, url, account, fail, signal, acting: signal },
+  const world = createWorld({
+    ...{ run: prefix, seed, url, fail, signal, acting: signal },
     claimOf: () => claim,
     prepare: undefined,
     observe: createObserver(emit),
-    scheduler: new Scheduler(),
-    keys: new KeyPool(),
-    asking: createLimit(concurrent.asking),
-    connecting: createLimit(concurrent.connecting),
-    keepRenewed: keepRenewedWith(settings, { emit, tally }),
-  }
+    keepRenewed: (life, client) => (settings.renew ? renewForLife(life, client) : undefined),
+  })
+  const tally = createTally(world.account, settings)
+  const renewForLife = createRenewal(settings, { emit, tally })
   return { world, tally, emit, directory }
 }
 
@@ -61,16 +48,14 @@ function createObserver(emit: Emit): (seen: Observation) => void {
   }
 }
 
-/** By the SDK, which asks the provisioner when, as a device of one's own does; or not at all. */
-function keepRenewedWith(
-  { renew, newKeys: newKey, keyAlgorithm }: FleetSettings,
+/** By the SDK, which asks the provisioner when, as a device of one's own does. */
+function createRenewal(
+  { newKeys: newKey, keyAlgorithm }: FleetSettings,
   { emit, tally }: Pick<Stage, 'emit' | 'tally'>,
-): World['keepRenewed'] {
-  return (life, client) => {
-    if (!renew) return undefined
-    const { store } = life.equipment
-    return keepRenewed({
-      ...{ store, client, newKey, keyAlgorithm },
+): NonNullable<World['keepRenewed']> {
+  return (life, client) =>
+    keepRenewed({
+      ...{ store: life.equipment.store, client, newKey, keyAlgorithm },
       onEvent(event) {
         if (event.type === 'failed') life.note('renew', event.error.code)
         if (event.type === 'renewed') life.presentsNext = true
@@ -79,5 +64,4 @@ function keepRenewedWith(
         emit({ type: 'renewed', device: life.plan.device, ms: event.overlapMs })
       },
     })
-  }
 }

@@ -2,7 +2,7 @@ import { invariantNames } from '../invariants/invariant.ts'
 import { type LatencyBuckets, percentilesOf } from '../measure/latency.ts'
 import type { LatencyName } from '../observations.ts'
 import { createRandom } from '../random.ts'
-import type { Counts } from '../worker/messages.ts'
+import { type Counts, noCounts } from '../worker/messages.ts'
 import type { RunReport, TimelinePoint } from './run-report.ts'
 
 export interface Setting {
@@ -221,17 +221,4 @@ function endsOf(devices: number, failed: boolean): RunReport['ends'] {
   return { working: devices - refused - off - stuck, refused, off, stuck }
 }
 
-export const countsOf = (counts: Partial<Counts>): Counts => ({
-  started: 0,
-  enrolled: 0,
-  connected: 0,
-  connections: 0,
-  resumed: 0,
-  published: 0,
-  acknowledged: 0,
-  received: 0,
-  commands: 0,
-  renewals: 0,
-  skipped: 0,
-  ...counts,
-})
+export const countsOf = (counts: Partial<Counts>): Counts => ({ ...noCounts, ...counts })

@@ -1,16 +1,11 @@
 import { expect, test } from 'vitest'
 import { Latency } from '../measure/latency.ts'
-import type { Counts, Tick } from '../worker/messages.ts'
+import { type Counts, noCounts, type Tick } from '../worker/messages.ts'
 import { createTally } from './tally.ts'
-
-const none: Counts = {
-  ...{ started: 0, enrolled: 0, connected: 0, connections: 0, resumed: 0, published: 0, acknowledged: 0 },
-  ...{ received: 0, commands: 0, renewals: 0, skipped: 0 },
-}
 
 function tick(at: number, counts: Partial<Counts>, more: Partial<Tick> = {}): Tick {
   const usage = { cpuMs: at, rssBytes: 1_000 + at, heapBytes: 0 }
-  return { at, counts: { ...none, ...counts }, latencies: {}, reasons: {}, expected: {}, usage, ...more }
+  return { at, counts: { ...noCounts, ...counts }, latencies: {}, reasons: {}, expected: {}, usage, ...more }
 }
 
 function buckets(...ms: number[]) {

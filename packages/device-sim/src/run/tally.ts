@@ -1,7 +1,7 @@
 import { Latency, type LatencyBuckets, type Percentiles, percentilesOf } from '../measure/latency.ts'
 import type { LatencyName } from '../observations.ts'
 import type { RunReport } from '../report/run-report.ts'
-import type { Counts, Tick } from '../worker/messages.ts'
+import { type Counts, noCounts, type Tick } from '../worker/messages.ts'
 import type { LiveState } from './live.ts'
 
 const recentSeconds = 10
@@ -9,11 +9,7 @@ const recentSeconds = 10
 type ByName<Value> = Partial<Record<LatencyName, Value>>
 export type Usage = { cpuMs: number; rssPeakBytes: number; rssBytes: number; cpuShare: number }
 
-const none: Counts = {
-  ...{ started: 0, enrolled: 0, connected: 0, connections: 0, resumed: 0, published: 0, acknowledged: 0 },
-  ...{ received: 0, commands: 0, renewals: 0, skipped: 0 },
-}
-const countNames = Object.keys(none) as (keyof Counts)[]
+const countNames = Object.keys(noCounts) as (keyof Counts)[]
 
 /** Adds up what workers tell, and what the coordinator itself has measured. */
 export type Tally = ReturnType<typeof createTally>
@@ -32,7 +28,7 @@ export function createTally() {
   }
 
   const counts = (): Counts => {
-    const sum = { ...none }
+    const sum = { ...noCounts }
     for (const tick of ticks.values()) for (const name of countNames) sum[name] += tick.counts[name]
     return sum
   }

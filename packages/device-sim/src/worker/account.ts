@@ -1,22 +1,10 @@
 import { Latency } from '../measure/latency.ts'
 import type { LatencyName } from '../observations.ts'
-import type { Counts, Tick } from './messages.ts'
+import { type Counts, noCounts, type Tick } from './messages.ts'
 
 /** What a worker counts of all its devices. */
 export class Account {
-  readonly counts: Counts = {
-    started: 0,
-    enrolled: 0,
-    connected: 0,
-    connections: 0,
-    resumed: 0,
-    published: 0,
-    acknowledged: 0,
-    received: 0,
-    commands: 0,
-    renewals: 0,
-    skipped: 0,
-  }
+  readonly counts: Counts = { ...noCounts }
   readonly #latencies = new Map<LatencyName, Latency>()
   readonly #reasons: Record<string, number> = {}
   readonly #expected: Record<string, number> = {}

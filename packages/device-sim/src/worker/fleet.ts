@@ -1,18 +1,13 @@
-import { setMaxListeners } from 'node:events'
-import { KeyPool } from '../keys/key-pool.ts'
+import { createWorld } from '../life/create-world.ts'
 import { Life } from '../life/life.ts'
 import type { World } from '../life/world.ts'
-import { createLimit } from '../limit.ts'
 import { createPreparation } from '../plain/prepare-store.ts'
 import { planDevice } from '../plan/plan-device.ts'
 import { parseScenario } from '../scenario/parse-scenario.ts'
 import type { Scenario } from '../scenario/schema.ts'
-import { Scheduler } from '../telemetry/scheduler.ts'
-import { Account } from './account.ts'
+import type { Scheduler } from '../telemetry/scheduler.ts'
+import type { Account } from './account.ts'
 import type { Assignment } from './messages.ts'
-
-/** Under way at once, of each worker. */
-const concurrent = { asking: 16, connecting: 64 }
 
 /** The devices of one worker, and all that they share. */
 export interface Fleet {
@@ -30,23 +25,17 @@ export interface Fleet {
 export function createFleet(assignment: Assignment, { observe, fail }: Pick<World, 'observe' | 'fail'>): Fleet {
   const { scenario } = parseScenario(assignment.scenario)
   const { run, url, claims, prefix, fleet, from, to, ready } = assignment
-  const account = new Account()
-  const scheduler = new Scheduler()
-  const keys = new KeyPool()
   const acting = new AbortController()
   const living = new AbortController()
-  // Every device listens to them.
-  setMaxListeners(0, acting.signal, living.signal)
-  const world: World = {
-    ...{ run, url, account, scheduler, keys, observe, fail, seed: scenario.seed },
+  const world = createWorld({
+    ...{ run, url, observe, fail, seed: scenario.seed },
     claimOf: ({ device, className }) => claims[device] ?? claims[className] ?? '',
-    keepRenewed: undefined,
     prepare: ready && createPreparation(ready, fleet),
-    asking: createLimit(concurrent.asking),
-    connecting: createLimit(concurrent.connecting),
+    keepRenewed: undefined,
     acting: acting.signal,
     signal: living.signal,
-  }
+  })
+  const { account, scheduler, keys } = world
   const lives = new Map<number, Life>()
   const byName = new Map<string, Life>()
   for (let index = from; index < to; index += 1) {

@@ -66,6 +66,11 @@ export interface Counts {
   skipped: number
 }
 
+export const noCounts: Readonly<Counts> = {
+  ...{ started: 0, enrolled: 0, connected: 0, connections: 0, resumed: 0, published: 0, acknowledged: 0 },
+  ...{ received: 0, commands: 0, renewals: 0, skipped: 0 },
+}
+
 /** Every second. */
 export interface Tick {
   at: number
