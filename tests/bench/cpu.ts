@@ -65,6 +65,7 @@ export interface Split {
 export interface Measured<T> {
   result: T
   brokerMs: number
+  databaseMs: number
   elapsedMs: number
   split: Split
 }
@@ -88,7 +89,9 @@ export async function measureCpu<T>(parties: Parties, work: () => Promise<T>): P
   const idle = (after.machine.idle - before.machine.idle) / total
   const split = { broker: share('broker'), database: share('database'), load: share('load'), idle, other: 0 }
   split.other = Math.max(0, 1 - split.broker - split.database - split.load - idle)
-  return { result, brokerMs: after.broker - before.broker, elapsedMs: after.at - before.at, split }
+  const brokerMs = after.broker - before.broker
+  const databaseMs = after.database - before.database
+  return { result, brokerMs, databaseMs, elapsedMs: after.at - before.at, split }
 }
 
 function readMachine(): { total: number; idle: number } {

@@ -23,7 +23,7 @@ export const platformFaults: PlatformFault[] = [
     invariant: 'no-bricked-device',
     what: 'a claim is refused the second time, by the same key, too',
     role: 'provisioner',
-    breakages: [provisioner('enrolment/enrol.ts', 'const binding = claim.used > 0 ?', 'const binding = false ?')],
+    breakages: [provisioner('enrolment/look-up.ts', 'binding: bindings[0]', 'binding: undefined')],
   },
   {
     invariant: 'one-certificate',

@@ -39,7 +39,8 @@ export interface Platform extends AsyncDisposable {
 }
 
 export interface PlatformOptions {
-  /** Arguments for Node in the broker processes. */
+  /** Arguments for Node in the processes. */
+  provisionerArgs?: string[]
   brokerArgs?: string[]
   brokerEnv?: NodeJS.ProcessEnv
 }
@@ -62,7 +63,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
     MUSTER_LOG_LEVEL: 'warn',
   }
   const provisioner = opened.use(
-    startProcess(process.execPath, [entryOf('provisioner')], {
+    startProcess(process.execPath, [...(options.provisionerArgs ?? []), entryOf('provisioner')], {
       env: {
         ...shared,
         MUSTER_API_PORT: String(apiPort),

@@ -1,4 +1,6 @@
+import { sql } from 'drizzle-orm'
 import type { Tx } from './open.ts'
+import { prepared } from './prepared.ts'
 import { audit } from './schema/audit.ts'
 
 export interface AuditEntry {
@@ -13,5 +15,21 @@ export interface AuditEntry {
 
 /** Promise 7: takes a transaction, so that the entry stands or falls with the change it is about. */
 export async function recordAudit(tx: Tx, entry: AuditEntry): Promise<void> {
-  await tx.insert(audit).values({ ...entry, detail: entry.detail ?? {} })
+  const { detail = {}, requestId = null } = entry
+  await prepared(tx, insertEntry).execute({ ...entry, detail, requestId })
 }
+
+const { placeholder } = sql
+const insertEntry = (tx: Tx) =>
+  tx
+    .insert(audit)
+    .values({
+      at: placeholder('at'),
+      actor: placeholder('actor'),
+      action: placeholder('action'),
+      fleet: placeholder('fleet'),
+      subject: placeholder('subject'),
+      detail: placeholder('detail'),
+      requestId: placeholder('requestId'),
+    })
+    .prepare('record_audit')

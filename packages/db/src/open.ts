@@ -25,6 +25,8 @@ export interface OpenDbOptions {
   onError?: ((error: Error) => void) | undefined
 }
 
+export const casing = 'snake_case'
+
 const sessionSettings = {
   statement_timeout: '30s',
   lock_timeout: '10s',
@@ -47,6 +49,9 @@ export async function openDb(options: OpenDbOptions): Promise<Db & AsyncDisposab
     ...(patienceMs && { query_timeout: patienceMs + graceMs }),
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    // What is sent without waiting for the answer before it goes out at once (`transact`). Not where a statement is given up
+    // after a while: the connection would go with it.
+    pipeline: patienceMs === undefined,
     application_name: role ?? 'muster',
   })
   // Without listeners a connection that breaks while idle, or in a transaction between two queries, ends the process.
@@ -60,7 +65,7 @@ export async function openDb(options: OpenDbOptions): Promise<Db & AsyncDisposab
       throw describeOpenFailure(cause, role)
     }
   }
-  const db = drizzle(pool, { casing: 'snake_case', schema })
+  const db = drizzle(pool, { casing, schema })
   return Object.assign(db, { [Symbol.asyncDispose]: () => pool.end() })
 }
 

@@ -1,7 +1,7 @@
 import type { CertificateState, Identity } from '@muster/contracts'
-import { certificates, type Tx } from '@muster/db'
-import { issueCertificate } from '@muster/pki'
-import { and, eq, inArray } from 'drizzle-orm'
+import { certificates, prepared, type Tx } from '@muster/db'
+import { type Issuer, issueCertificate } from '@muster/pki'
+import { and, eq, inArray, sql } from 'drizzle-orm'
 import type { Context } from '../context.ts'
 
 export type CertificateRow = typeof certificates.$inferSelect
@@ -22,14 +22,19 @@ interface Issuing {
 }
 
 /** Signs and records a certificate in the caller's transaction. It must not leave the process before that is committed. */
-export async function issueRecorded(
-  ctx: Context,
-  tx: Tx,
+export async function issueRecorded(ctx: Context, tx: Tx, issuing: Issuing): Promise<CertificateRow> {
+  const row = await signCertificate(ctx, await ctx.issuers.lockActive(tx), issuing)
+  await recordCertificate(tx, row)
+  return row
+}
+
+/** Of an issuer that the caller's transaction has locked. What is signed must be recorded, and committed, before it leaves the process. */
+export async function signCertificate(
+  { settings, metrics, now: clock }: Pick<Context, 'settings' | 'metrics' | 'now'>,
+  issuer: Issuer,
   { identity, spki, state = 'active' }: Issuing,
 ): Promise<CertificateRow> {
-  const { settings, metrics } = ctx
-  const issuer = await ctx.issuers.lockActive(tx)
-  const now = ctx.now().getTime()
+  const now = clock().getTime()
   const isServer = identity.profile === 'server'
   const validityMs = isServer ? Math.max(settings.validityMs, minServerValidityMs) : settings.validityMs
   const started = performance.now()
@@ -44,7 +49,7 @@ export async function issueRecorded(
   metrics.issueSeconds.observe((performance.now() - started) / 1000)
   const owner = { fleet: identity.fleet, device: identity.device }
   const { pem: _, ...parts } = issued
-  const row = {
+  return {
     ...parts,
     ...owner,
     issuer: issuer.name,
@@ -52,9 +57,29 @@ export async function issueRecorded(
     revokedAt: null,
     revocationReason: null,
   }
-  await tx.insert(certificates).values(row)
-  return row
 }
+
+export async function recordCertificate(tx: Tx, row: CertificateRow): Promise<void> {
+  await prepared(tx, insertCertificate).execute({ ...row })
+}
+
+const { placeholder } = sql
+const insertCertificate = (tx: Tx) =>
+  tx
+    .insert(certificates)
+    .values({
+      serial: placeholder('serial'),
+      fleet: placeholder('fleet'),
+      device: placeholder('device'),
+      issuer: placeholder('issuer'),
+      fingerprint: placeholder('fingerprint'),
+      keyFingerprint: placeholder('keyFingerprint'),
+      der: placeholder('der'),
+      state: placeholder('state'),
+      notBefore: placeholder('notBefore'),
+      notAfter: placeholder('notAfter'),
+    })
+    .prepare('record_certificate')
 
 /** Before another is issued: a device has one certificate in use, and one that may take its place. */
 export async function supersedeCertificates(

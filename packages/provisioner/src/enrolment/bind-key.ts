@@ -1,16 +1,14 @@
 import { MusterError } from '@muster/contracts'
-import { certificates, claimKeys, claims, devices, type Tx } from '@muster/db'
-import { and, eq, ne, or, sql } from 'drizzle-orm'
-import type { Context } from '../context.ts'
+import { claimKeys, claims, devices, prepared, type Tx } from '@muster/db'
+import { eq, sql } from 'drizzle-orm'
 import type { DeviceRow } from '../devices/present.ts'
-import { type DeviceTarget, isDevice } from '../devices/transition.ts'
+import { isDevice } from '../devices/transition.ts'
 import { holdPolicy } from '../policies/find.ts'
 import type { ClaimRow } from './authenticate-claim.ts'
 import { chooseName } from './choose-name.ts'
+import type { Asked, Found } from './look-up.ts'
 
-export interface NewKey {
-  keyFingerprint: string
-  device?: string | undefined
+export interface NewKey extends Asked {
   attributes?: Record<string, string> | undefined
 }
 
@@ -18,50 +16,42 @@ export interface BoundDevice {
   device: DeviceRow
   /** It had a life with this key before this claim. */
   known: boolean
+  /** What makes it so; undefined where it is so. */
+  write: (() => Promise<unknown>[]) | undefined
 }
 
-/** A key the claim has not seen: checks that it may still be used, finds or makes the device, and binds the key for ever. */
-export async function bindKey(ctx: Context, tx: Tx, claim: ClaimRow, key: NewKey): Promise<BoundDevice> {
-  const at = ctx.now()
+/** A key the claim has not seen: checks that it may still be used, and finds or makes the device; written, the key is bound for ever. */
+export async function bindKey(
+  tx: Tx,
+  claim: ClaimRow,
+  key: NewKey,
+  found: Pick<Found, 'devices'>,
+  at: Date,
+): Promise<BoundDevice> {
   requireUsable(claim, at)
-  if (claim.policy !== null) await holdPolicy(tx, { fleet: claim.fleet, name: claim.policy })
-  const target = { fleet: claim.fleet, id: chooseName(claim.devices, key.device) }
+  const { fleet, id: claimId, policy } = claim
+  if (policy !== null) await holdPolicy(tx, { fleet, name: policy })
   const { keyFingerprint } = key
-  const holdsKey = and(eq(devices.keyFingerprint, keyFingerprint), ne(devices.state, 'retired'))
-  const found = await tx
-    .select()
-    .from(devices)
-    .where(or(isDevice(target), holdsKey, awaitsKey(tx, keyFingerprint)))
-    .for('update')
-  const existing = found.find(({ fleet, id }) => fleet === target.fleet && id === target.id)
+  const id = chooseName(claim.devices, key.device)
+  const existing = found.devices.find((row) => row.fleet === fleet && row.id === id)
   const isHolder = existing?.keyFingerprint === keyFingerprint && existing.state !== 'retired'
-  if (found.some((row) => row !== existing))
+  if (found.devices.some((row) => row !== existing))
     throw new MusterError('key-in-use', 'the key belongs to another device: every device makes its own')
   if (existing && existing.state !== 'retired' && !isHolder)
-    throw new MusterError('device-taken', `${target.id} is enrolled with another key; retire it first`)
+    throw new MusterError('device-taken', `${id} is enrolled with another key; retire it first`)
   if (isHolder && existing.profile !== claim.profile)
-    throw new MusterError('device-taken', `${target.id} is enrolled as a ${existing.profile}; retire it first`)
+    throw new MusterError('device-taken', `${id} is enrolled as a ${existing.profile}; retire it first`)
 
-  const device = isHolder ? existing : await storeDevice(tx, claim, target, existing !== undefined, key, at)
-  const use = tx.$with('use').as(
-    tx
-      .update(claims)
-      .set({ used: sql`${claims.used} + 1` })
-      .where(eq(claims.id, claim.id)),
-  )
-  await tx
-    .with(use)
-    .insert(claimKeys)
-    .values({ claim: claim.id, keyFingerprint, fleet: target.fleet, device: target.id, boundAt: at })
-  return { device, known: isHolder }
-}
-
-/** The device, if any, that has renewed to the key and not used it yet. */
-function awaitsKey(tx: Tx, keyFingerprint: string) {
-  const waits = and(eq(certificates.keyFingerprint, keyFingerprint), eq(certificates.state, 'pending'))
-  const fleet = tx.select({ fleet: certificates.fleet }).from(certificates).where(waits)
-  const device = tx.select({ device: certificates.device }).from(certificates).where(waits)
-  return and(eq(devices.fleet, fleet), eq(devices.id, device))
+  const use = { claim: claimId, keyFingerprint, fleet, device: id, boundAt: at }
+  const device = isHolder ? existing : beginLife(claim, id, key, at)
+  return {
+    device,
+    known: isHolder,
+    write: () => [
+      ...(isHolder ? [] : [existing ? takeOver(tx, device) : prepared(tx, insertDevice).execute({ ...device })]),
+      prepared(tx, useClaim).execute(use),
+    ],
+  }
 }
 
 function requireUsable(claim: ClaimRow, now: Date): void {
@@ -72,33 +62,58 @@ function requireUsable(claim: ClaimRow, now: Date): void {
     throw new MusterError('claim-exhausted', 'the claim has been used as often as it may be')
 }
 
-/** A retired device's row is taken over: the name starts a new life. */
-async function storeDevice(
-  tx: Tx,
-  claim: ClaimRow,
-  target: DeviceTarget,
-  retired: boolean,
-  key: NewKey,
-  at: Date,
-): Promise<DeviceRow> {
-  const { group, policy: claimPolicy, profile, approval } = claim
-  const life = {
-    group,
-    policy: null,
-    claimPolicy,
-    profile,
-    state: approval ? ('pending' as const) : ('active' as const),
+function beginLife(claim: ClaimRow, id: string, key: NewKey, at: Date): DeviceRow {
+  const { fleet, group, policy: claimPolicy, profile, approval } = claim
+  return {
+    ...{ fleet, id, group, policy: null, claimPolicy, profile },
+    state: approval ? 'pending' : 'active',
     keyFingerprint: key.keyFingerprint,
     attributes: key.attributes ?? {},
-    enrolledAt: at,
-    stateAt: at,
-    node: null,
-    connectedAt: null,
-    seenAt: null,
-    clockSkewSeconds: null,
-    roots: null,
+    ...{ enrolledAt: at, stateAt: at },
+    ...{ node: null, connectedAt: null, seenAt: null, clockSkewSeconds: null, roots: null },
   }
-  if (retired) await tx.update(devices).set(life).where(isDevice(target))
-  else await tx.insert(devices).values({ ...target, ...life })
-  return { ...target, ...life }
+}
+
+/** A retired device's row is taken over: the name starts a new life. */
+async function takeOver(tx: Tx, { fleet, id, ...life }: DeviceRow): Promise<void> {
+  await tx.update(devices).set(life).where(isDevice({ fleet, id }))
+}
+
+const { placeholder } = sql
+
+const insertDevice = (tx: Tx) =>
+  tx
+    .insert(devices)
+    .values({
+      fleet: placeholder('fleet'),
+      id: placeholder('id'),
+      group: placeholder('group'),
+      claimPolicy: placeholder('claimPolicy'),
+      profile: placeholder('profile'),
+      state: placeholder('state'),
+      keyFingerprint: placeholder('keyFingerprint'),
+      attributes: placeholder('attributes'),
+      enrolledAt: placeholder('enrolledAt'),
+      stateAt: placeholder('stateAt'),
+    })
+    .prepare('insert_device')
+
+const useClaim = (tx: Tx) => {
+  const use = tx.$with('use').as(
+    tx
+      .update(claims)
+      .set({ used: sql`${claims.used} + 1` })
+      .where(eq(claims.id, placeholder('claim'))),
+  )
+  return tx
+    .with(use)
+    .insert(claimKeys)
+    .values({
+      claim: placeholder('claim'),
+      keyFingerprint: placeholder('keyFingerprint'),
+      fleet: placeholder('fleet'),
+      device: placeholder('device'),
+      boundAt: placeholder('boundAt'),
+    })
+    .prepare('use_claim')
 }

@@ -1,19 +1,25 @@
 import { type Enrolment, type EnrolRequest, MusterError, type Policy } from '@muster/contracts'
-import { certificates, claimKeys, claims, recordAudit, type Tx } from '@muster/db'
-import { type Csr, readCsr } from '@muster/pki'
+import { type Commit, certificates, recordAudit, type Tx, transact } from '@muster/db'
+import { type Csr, type Issuer, readCsr } from '@muster/pki'
 import { and, asc, eq, inArray } from 'drizzle-orm'
-import { type CertificateRow, issueRecorded, supersedeCertificates } from '../certificates/issue.ts'
+import {
+  type CertificateRow,
+  recordCertificate,
+  signCertificate,
+  supersedeCertificates,
+} from '../certificates/issue.ts'
 import type { Context } from '../context.ts'
 import type { DeviceRow } from '../devices/present.ts'
 import { lockDevice } from '../devices/transition.ts'
 import { isInNetworks } from '../http/address.ts'
-import { resolvePolicy } from '../policies/resolve.ts'
+import { loadChosen, resolvePolicy } from '../policies/resolve.ts'
 import { findPulledWindows } from '../renewal/find-windows.ts'
 import type { PulledWindow } from '../renewal/window.ts'
 import { settleConflicts } from '../settle-conflicts.ts'
 import { presentEnrolment } from './answer.ts'
-import { authenticateClaim } from './authenticate-claim.ts'
-import { bindKey } from './bind-key.ts'
+import { authenticateClaim, type ClaimRow } from './authenticate-claim.ts'
+import { type BoundDevice, bindKey } from './bind-key.ts'
+import { type Found, lookUp } from './look-up.ts'
 import { recordEnrolRefusal } from './record-refusal.ts'
 
 export type EnrolInput = EnrolRequest & { address: string }
@@ -41,7 +47,11 @@ export async function enrolDevice(ctx: Context, request: EnrolInput): Promise<En
     // Step 2: read the request and verify that the sender holds the key.
     const csr = readCsr(request.csr)
     const outcome = await settleConflicts(() =>
-      ctx.db.transaction((tx) => enrolKey({ ...ctx, actor }, tx, claim.id, csr, request)),
+      transact(ctx.db, {
+        // Step 3: lock the claim: of many at once, one binds its key and the others see that it has.
+        ask: (tx) => lookUp(ctx, tx, claim, { ...csr, device: request.device }),
+        act: (tx, found, commit) => enrolKey({ ...ctx, actor }, tx, { csr, request, found, commit }),
+      }),
     )
     // Step 7: committed, so the certificate may leave.
     if (outcome.pending) return { result: 'pending' }
@@ -53,17 +63,20 @@ export async function enrolDevice(ctx: Context, request: EnrolInput): Promise<En
   }
 }
 
-async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request: EnrolInput): Promise<Outcome> {
-  // Step 3: lock the claim: of many at once, one binds its key and the others see that it has.
-  const [claim] = await tx.select().from(claims).where(eq(claims.id, claimId)).for('update')
+/** Others may be waiting for the claim: of a new device, nothing is waited for between look-up and commit but the signature. */
+async function enrolKey(
+  ctx: Context,
+  tx: Tx,
+  { csr, request, found, commit }: { csr: Csr; request: EnrolInput; found: Found; commit: Commit },
+): Promise<Outcome> {
+  const { claim, binding } = found
   if (!claim) throw new MusterError('claim-invalid', 'the claim is not known here')
   const { keyFingerprint } = csr
-  const binding = claim.used > 0 ? await findBinding(tx, claimId, keyFingerprint) : undefined
 
   // Step 4: the device this key is bound to, or bind it.
-  const { device, known } = binding
-    ? { device: await lockDevice(tx, { fleet: binding.fleet, id: binding.device }), known: true }
-    : await bindKey(ctx, tx, claim, { ...csr, device: request.device, attributes: request.attributes })
+  const asked = { keyFingerprint, device: request.device, attributes: request.attributes }
+  const bound = binding ? await findBound(tx, binding, found) : await bindKey(tx, claim, asked, found, ctx.now())
+  const { device, known } = bound
   if (binding && request.device !== undefined && request.device !== device.id)
     throw new MusterError('device-name-mismatch', `the key is bound to ${device.id}`)
   requireEnrollable(device, keyFingerprint)
@@ -74,38 +87,41 @@ async function enrolKey(ctx: Context, tx: Tx, claimId: string, csr: Csr, request
   const live = held.find(({ notAfter }) => notAfter > ctx.now())
   if (binding && earlier && !live)
     throw new MusterError('certificate-expired', 'the certificate this claim led to has expired; a new claim is needed')
-  if (earlier && !live) await supersedeCertificates(tx, earlier)
-  const issued = device.state === 'active' && !live ? await issueFor(ctx, tx, device, csr) : undefined
-
-  // Step 6: the audit entry, in the same transaction.
-  if (issued || !binding) {
-    const action = binding ? 'certificate.issue' : 'device.enrol'
-    await recordEnrolment(ctx, tx, device, {
-      action,
-      claim: claim.id,
-      keyFingerprint,
-      issued,
-      address: request.address,
-    })
-  }
+  const policy = await findPolicyOf(tx, device, claim, found)
+  const issued = device.state === 'active' && !live ? await signFor(ctx, found.requireIssuer(), device, csr) : undefined
   const certificate = issued ?? live
+  const pulled = live ? await findPulledWindows(tx, device, live) : []
+
+  // Step 6: all of it, and the audit entry, in the same transaction.
+  const action = binding ? 'certificate.issue' : 'device.enrol'
+  const entry = { action, claim: claim.id, keyFingerprint, issued, address: request.address } as const
+  await commit(() => [
+    ...(bound.write?.() ?? []),
+    ...(earlier && !live ? [supersedeCertificates(tx, earlier)] : []),
+    ...(issued ? [recordCertificate(tx, issued)] : []),
+    ...(issued || !binding ? [recordEnrolment(ctx, tx, device, entry)] : []),
+  ])
   if (!certificate) return { pending: true }
-  const { document: policy } = await resolvePolicy(tx, device)
-  const pulled = issued ? [] : await findPulledWindows(tx, device, certificate)
   return { pending: false, device, policy, certificate, fresh: issued !== undefined, pulled }
 }
 
-async function findBinding(tx: Tx, claim: string, keyFingerprint: string) {
-  const [binding] = await tx
-    .select()
-    .from(claimKeys)
-    .where(and(eq(claimKeys.claim, claim), eq(claimKeys.keyFingerprint, keyFingerprint)))
-  return binding
+/** The device that the key has become; it is among those that were looked up, unless the request gives another name than the one it has. */
+async function findBound(tx: Tx, binding: NonNullable<Found['binding']>, { devices }: Found): Promise<BoundDevice> {
+  const target = { fleet: binding.fleet, id: binding.device }
+  const found = devices.find(({ fleet, id }) => fleet === target.fleet && id === target.id)
+  return { device: found ?? (await lockDevice(tx, target)), known: true, write: undefined }
 }
 
-function issueFor(ctx: Context, tx: Tx, device: DeviceRow, { spki }: Csr): Promise<CertificateRow> {
+/** What was looked up is of the claim's group, which is the device's own, mostly. */
+async function findPolicyOf(tx: Tx, device: DeviceRow, claim: ClaimRow, { attachments }: Found): Promise<Policy> {
+  if (device.group !== claim.group) return (await resolvePolicy(tx, device)).document
+  const { policy, claimPolicy, profile, fleet } = device
+  return (await loadChosen(tx, fleet, { profile, device: policy, claim: claimPolicy, ...attachments })).document
+}
+
+function signFor(ctx: Context, issuer: Issuer, device: DeviceRow, { spki }: Csr): Promise<CertificateRow> {
   const { fleet, group, id, profile } = device
-  return issueRecorded(ctx, tx, { identity: { fleet, group, device: id, profile }, spki })
+  return signCertificate(ctx, issuer, { identity: { fleet, group, device: id, profile }, spki })
 }
 
 /** A device may have its certificate while it is active; a pending one waits. */

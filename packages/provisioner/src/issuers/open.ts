@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import { MusterError } from '@muster/contracts'
-import { type Db, issuers, type Tx } from '@muster/db'
+import { type Db, issuers, prepared, type Tx } from '@muster/db'
 import { certificateFingerprint, type Issuer } from '@muster/pki'
 import { and, asc, eq } from 'drizzle-orm'
 import type { CaStore } from './ca-store.ts'
@@ -103,11 +103,7 @@ export async function openIssuers({ db, store, onError }: IssuersOptions): Promi
       return seen.rows
     },
     async lockActive(tx) {
-      const [row] = await tx
-        .select({ name: issuers.name })
-        .from(issuers)
-        .where(and(eq(issuers.kind, 'issuing'), eq(issuers.state, 'active')))
-        .for('key share')
+      const [row] = await prepared(tx, holdActive).execute()
       // With the caller's connection: all the others may be waiting for this one.
       if (row && !seen.opened.has(row.name)) await lookAgain(tx)
       const issuer = row && seen.opened.get(row.name)
@@ -125,6 +121,14 @@ export async function openIssuers({ db, store, onError }: IssuersOptions): Promi
     onChange: (listener) => void listeners.push(listener),
   }
 }
+
+const holdActive = (tx: Tx) =>
+  tx
+    .select({ name: issuers.name })
+    .from(issuers)
+    .where(and(eq(issuers.kind, 'issuing'), eq(issuers.state, 'active')))
+    .for('key share')
+    .prepare('hold_active_issuer')
 
 function arrange(rows: readonly IssuerRow[], active: Issuer, opened: Map<string, Issuer>) {
   const trust = readTrust(rows)
