@@ -4,7 +4,7 @@ import type { Parties } from './cpu.ts'
 
 /** A broker to be measured, and those who use it. */
 export interface Contender {
-  name: 'Muster' | 'Mosquitto'
+  name: 'Muster' | 'Mosquitto' | 'bare TLS'
   port: number
   pid: number
   ca: string
