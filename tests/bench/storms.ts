@@ -1,145 +1,196 @@
 /**
- * What refused clients cost a broker, and what they cost others: CPU per connection, and how long honest devices wait for their CONNACK
- * while one revoked device hammers. `node tests/bench/storms.ts` — loopback only, ends by itself in about a minute.
+ * What refused clients cost a broker, and what they cost everybody else: honest devices publish and connect at a steady rate, alone and beside
+ * devices that are revoked and hammer, in turns within one run. `node tests/bench/storms.ts [--seconds 6] [--rounds 2] [--only "1 revoked,…"]`
+ * Loopback only; prints Markdown. docs/benchmarks.md says what is measured.
  */
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { enrol, loadCredentials, memoryStore } from '@muster/device'
-import { call } from '../harness/http.ts'
-import { freePorts, root, startProcess } from '../harness/process.ts'
-import { openTls, sendConnect, type TlsCredentials } from '../harness/raw-mqtt.ts'
-import { waitFor } from '../harness/wait.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { type Identity, openLoad } from '@muster/device-sim/load'
+import { startPlatform } from '../harness/platform.ts'
+import { describeMachine, type Measured, measureCpu } from './cpu.ts'
+import type { HammerOrder, HammerReport } from './hammer.ts'
+import type { HonestOrder, HonestReport } from './honest.ts'
 
-/** The hammer is a process of its own, so that it delays nobody but the broker. */
-if (process.argv[2] === 'hammer') {
-  const [order] = await once(process, 'message')
-  let sent = 0
-  setInterval(() => {
-    sent += 1
-    openTls(order.stack, order.device)
-      .then(async ({ socket }) => {
-        await sendConnect(socket, order.id)
-        socket.destroy()
-      })
-      .catch(() => {})
-  }, 5)
-  process.on('message', () => process.send?.(sent, () => process.exit(0)))
-  await new Promise(() => {})
-}
-
-const directory = await mkdtemp(join(tmpdir(), 'muster-bench-'))
-const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
-const up = startProcess(join(root, 'muster'), ['up'], {
-  env: {
-    PATH: process.env.PATH,
-    MUSTER_DATA: directory,
-    MUSTER_API_PORT: String(api),
-    MUSTER_PKI_PORT: String(pki),
-    MUSTER_MQTT_PORT: String(mqtt),
-    MUSTER_PROVISIONER_METRICS_PORT: String(provisionerMetrics),
-    MUSTER_BROKER_METRICS_PORT: String(brokerMetrics),
-    MUSTER_LOG_LEVEL: 'warn',
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '2' },
+    only: { type: 'string' },
+    publishers: { type: 'string', default: '200' },
+    nice: { type: 'string', default: '10' },
+    'cpu-prof': { type: 'string' },
   },
 })
-await waitFor('ready', async () => (await fetch(`http://127.0.0.1:${brokerMetrics}/readyz`)).ok, { timeoutMs: 60_000 })
-const ca = await readFile(join(directory, 'ca/root.crt'), 'utf8')
-const token = (await readFile(join(directory, 'operator-token'), 'utf8')).trim()
-const ask = (path: string, body?: unknown) => call({ port: api, ca, token, path, ...(body !== undefined && { body }) })
+const [seconds, rounds, publisherCount] = [values.seconds, values.rounds, values.publishers].map(Number) as [
+  number,
+  number,
+  number,
+]
+const hammers = 50
+const guestEveryMs = 50
+const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index}`)
+const addressesOf = (network: string, count: number) =>
+  Array.from({ length: count }, (_, index) => `127.${network}.${1 + Math.floor(index / 200)}.${1 + (index % 200)}`)
 
-async function enrolDevice(id: string): Promise<TlsCredentials & { id: string }> {
-  const { json } = await ask('/v1/claims', { device: id })
-  const store = memoryStore()
-  await enrol({ url: `https://localhost:${api}`, claim: json.claim, store })
-  const { key, certificate } = await loadCredentials(store)
-  return { id, key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: certificate }
+const profile = values['cpu-prof']
+await using platform = await startPlatform({
+  brokerArgs: profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [],
+})
+const [node] = platform.nodes
+if (!node) throw new Error('no broker')
+const target = { host: '127.0.0.1', port: node.port, servername: 'localhost', ca: platform.ca, groups: 'X25519' }
+const publishers = await platform.enrol(numbered('honest', publisherCount))
+const guests = await platform.enrol(numbered('guest', 40))
+const revoked = await platform.enrol(numbered('revoked', hammers))
+const fresh = await platform.enrol(numbered('fresh', 100))
+
+const start = (file: string, ...args: string[]) => {
+  const child = fork(join(import.meta.dirname, file), args)
+  return { child, [Symbol.dispose]: () => void child.kill() }
 }
-
-async function cpuMs(): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${brokerMetrics}/metrics`)).text()
-  return Number(/^process_cpu_seconds_total\S* (\S+)/m.exec(text)?.[1]) * 1_000
+using honest = start('honest.ts')
+using hammer = start('hammer.ts', values.nice)
+async function ask<Answer>({ child }: { child: ChildProcess }, order: unknown): Promise<Answer> {
+  child.send(order as object)
+  return (await once(child, 'message'))[0]
 }
+const pids = { broker: [node.pid], database: platform.pids.postmaster }
+const parties = { ...pids, load: [honest.child.pid ?? 0, hammer.child.pid ?? 0] }
 
-/** One connection, until CONNACK or the end; in milliseconds. */
-async function attempt(device: Partial<TlsCredentials>, id: string, session?: Buffer) {
-  const begun = performance.now()
-  try {
-    const { socket, session: next } = await openTls({ ca, ports: { mqtt } }, device, { ...(session && { session }) })
-    await sendConnect(socket, id)
-    const took = performance.now() - begun
-    const ticket = session === undefined ? undefined : await next()
-    socket.destroy()
-    return { took, ticket }
-  } catch {
-    return { took: performance.now() - begun, ticket: undefined }
+/** Those behind whose address a storm is to come from have their devices there. */
+const homes = addressesOf('20', 8)
+const honestOrder: HonestOrder = { target, publishers, guests, guestEveryMs, addresses: homes }
+
+interface Storm {
+  name: string
+  devices: number
+  manner: HammerOrder['manner']
+  resume?: boolean
+  /** Where from; as many addresses as devices if absent. */
+  addresses?: string[]
+}
+const one = { devices: 1 }
+const many = { devices: hammers }
+const storms: Storm[] = [
+  { name: '1 revoked, waits for its answer', ...one, manner: 'patient' },
+  { name: '1 revoked, leaves at once', ...one, manner: 'impatient' },
+  { name: '1 revoked, leaves at once, resumed', ...one, manner: 'impatient', resume: true },
+  { name: '50 revoked, wait for their answers', ...many, manner: 'patient' },
+  { name: '50 revoked, wait for their answers, resumed', ...many, manner: 'patient', resume: true },
+  { name: '50 revoked, leave at once', ...many, manner: 'impatient' },
+  { name: '50 revoked, leave at once, one address', ...many, manner: 'impatient', addresses: ['127.30.9.9'] },
+  { name: '50 revoked, leave at once, an honest address', ...many, manner: 'impatient', addresses: homes.slice(0, 1) },
+  { name: '8 plain TCP connects at a time, one address', devices: 8, manner: 'tcp', addresses: ['127.30.9.10'] },
+]
+const wanted = storms.filter(({ name }) => !values.only || values.only.split(',').some((part) => name.includes(part)))
+
+await costs()
+await ask(honest, honestOrder)
+console.log(
+  `\n${publisherCount} devices publish once a second, ${1_000 / guestEveryMs} connects a second; ${rounds} x ${seconds} s each, alone and with the storm in turns\n`,
+)
+console.log(
+  '| storm | attempts/s | handshakes/s | broker, of a core | database | publish p50 / p99 ms, alone -> with | connect p50 / p99 ms, alone -> with |',
+)
+console.log('|---|---|---|---|---|---|---|')
+for (const storm of wanted) await compare(storm)
+console.log(`\n${describeMachine()}. CPU is the process's own, user and system.`)
+
+/** Broker CPU of one connection of each kind. */
+async function costs(): Promise<void> {
+  const print = (what: string, times: number, { brokerMs }: { brokerMs: number }) =>
+    console.log(`| ${what} | ${(brokerMs / times).toFixed(2)} ms | ${times} |`)
+  console.log('| a connection | broker CPU | measured |\n|---|---|---|')
+  {
+    await using load = await openLoad({ target, identities: guests, workers: 1, addresses: 8 })
+    const churn = { from: 0, to: guests.length, concurrency: 8 }
+    await load.churn({ ...churn, rounds: 5 })
+    print('admitted', 800, await measureCpu(parties, () => load.churn({ ...churn, rounds: 20 })))
+    await load.churn({ ...churn, rounds: 1, resume: true })
+    print('admitted, resumed', 800, await measureCpu(parties, () => load.churn({ ...churn, rounds: 20, resume: true })))
   }
+  await revoke(fresh)
+  await revoke(revoked)
+  {
+    await using load = await openLoad({ target, identities: fresh, workers: 1, addresses: 100 })
+    const churn = { from: 0, to: fresh.length, concurrency: 8, rounds: 2 }
+    print('revoked, refused with CONNACK', 200, await measureCpu(parties, () => load.churn(churn)))
+  }
+  const order = { target, identities: revoked, manner: 'impatient', resume: false, addresses: addressesOf('40', 400) }
+  // Each is refused until it is remembered: from addresses that are not put last for it.
+  await ask(hammer, { ...order, manner: 'patient', attempts: 3 * hammers })
+  const penalised = await measureCpu(parties, () => ask<HammerReport>(hammer, { ...order, attempts: 400 }))
+  print('revoked and remembered', penalised.result.handshakes, penalised)
+  await ask(hammer, { ...order, resume: true, addresses: addressesOf('41', 400), attempts: 2 * hammers })
+  const resumed = await measureCpu(parties, () => ask<HammerReport>(hammer, { ...order, resume: true, attempts: 400 }))
+  print(`the same, ${resumed.result.resumed} resumed`, resumed.result.handshakes, resumed)
+  const tcp = await measureCpu(parties, () => ask<HammerReport>(hammer, { ...order, manner: 'tcp', attempts: 2_000 }))
+  print('plain TCP, closed at once', tcp.result.attempts, tcp)
 }
 
-async function cost(times: number, act: () => Promise<unknown>): Promise<number> {
-  const before = await cpuMs()
-  let left = times
-  await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      while (left-- > 0) await act()
-    }),
-  )
-  return ((await cpuMs()) - before) / times
+async function revoke(identities: Identity[]): Promise<void> {
+  for (const { id } of identities) await platform.api(`/v1/devices/${id}/revoke`, { reason: 'keyCompromise' })
 }
 
-const devices = await Promise.all(Array.from({ length: 8 }, (_, index) => enrolDevice(`honest-${index}`)))
-const revoked = await enrolDevice('revoked-1')
-await ask('/v1/devices/revoked-1/revoke', { reason: 'keyCompromise' })
-let turn = 0
-const honest = () => {
-  const device = devices[turn++ % devices.length]
-  return device ? attempt(device, device.id) : Promise.reject(new Error('no device'))
+interface Window extends Measured<HonestReport> {
+  hammered: HammerReport
 }
-const print = (what: string, figure: string) => console.log(`${what.padEnd(60)} ${figure}`)
-const samples: Record<string, number[]> = {}
-await cost(300, honest)
-for (let round = 0; round < 3; round++) {
-  const kinds: [string, () => Promise<unknown>][] = [
-    ['admitted', honest],
-    ['revoked, cut after its handshake', () => attempt(revoked, 'revoked-1')],
-    ['without a certificate', () => attempt({}, 'x')],
+
+async function watch(): Promise<Measured<HonestReport>> {
+  await ask(honest, 'report')
+  return measureCpu(parties, async () => {
+    await delay(seconds * 1_000)
+    return ask<HonestReport>(honest, 'report')
+  })
+}
+
+async function compare({ name, devices, manner, resume = false, addresses }: Storm): Promise<void> {
+  const alone: Window[] = []
+  const beside: Window[] = []
+  const order: HammerOrder = {
+    ...{ target, identities: revoked.slice(0, devices), manner, resume },
+    addresses: addresses ?? addressesOf('30', devices),
+  }
+  for (let round = 0; round < rounds; round++) {
+    alone.push({ ...(await watch()), hammered: { attempts: 0, handshakes: 0, resumed: 0 } })
+    hammer.child.send(order)
+    const seen = await watch()
+    beside.push({ ...seen, hammered: await ask<HammerReport>(hammer, 'stop') })
+    // Those that were held have gone by then.
+    await delay(1_000)
+  }
+  const rate = (pick: (report: HammerReport) => number) =>
+    Math.round(beside.reduce((sum, { hammered }) => sum + pick(hammered), 0) / rounds / seconds)
+  const cells = [
+    name,
+    rate(({ attempts }) => attempts),
+    rate(({ handshakes }) => handshakes),
+    arrow(share(alone, 'broker'), share(beside, 'broker')),
+    arrow(share(alone, 'database'), share(beside, 'database')),
+    `${percentiles(alone, 'publish')} -> ${percentiles(beside, 'publish')}`,
+    `${percentiles(alone, 'connect')} -> ${percentiles(beside, 'connect')}`,
   ]
-  for (const [kind, act] of kinds) {
-    samples[kind] ??= []
-    samples[kind].push(await cost(300, act))
-  }
+  console.log(`| ${cells.join(' | ')} |`)
+  const failures = [...alone, ...beside].reduce((sum, { result }) => sum + result.failures, 0)
+  if (failures > 0) console.log(`${failures} honest devices were cut off or not let in`)
 }
-const median = (values: number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-for (const [kind, values] of Object.entries(samples))
-  print(`broker CPU per connection, ${kind}`, `${median(values).toFixed(2)} ms`)
 
-async function latencies(seconds: number): Promise<number[]> {
-  const took: number[] = []
-  const end = performance.now() + seconds * 1_000
-  while (performance.now() < end) {
-    took.push((await honest()).took)
-    await sleep(50)
-  }
-  return took.toSorted((a, b) => a - b)
+/** In percent of one core. */
+function share(windows: Window[], who: 'broker' | 'database'): number {
+  const elapsed = windows.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0)
+  const used = windows.reduce((sum, window) => sum + window[`${who}Ms`], 0)
+  return (used / elapsed) * 100
 }
-const show = (took: number[]) =>
-  `p50 ${median(took).toFixed(1)} ms, p95 ${took[Math.floor(took.length * 0.95)]?.toFixed(1)} ms`
-for (let round = 0; round < 2; round++) {
-  print('honest devices wait for CONNACK, nobody else there', show(await latencies(6)))
-  const hammer = fork(import.meta.filename, ['hammer'])
-  hammer.send({ stack: { ca, ports: { mqtt } }, device: revoked, id: 'revoked-1' })
-  await sleep(1_000)
-  const before = await cpuMs()
-  const took = await latencies(6)
-  const percent = ((await cpuMs()) - before) / 60
-  hammer.send('stop')
-  const [sent] = await once(hammer, 'message')
-  const what = `the same, ${(sent / 7).toFixed(0)} attempts of a revoked device a second`
-  print(what, `${show(took)}; broker ${percent.toFixed(0)} % of a core`)
-  await sleep(2_000)
+
+function arrow(from: number, to: number): string {
+  return `${from.toFixed(1)} -> ${to.toFixed(1)} % (${to >= from ? '+' : ''}${(to - from).toFixed(1)})`
 }
-await up[Symbol.asyncDispose]()
-await rm(directory, { recursive: true, force: true })
-process.exit(0)
+
+function percentiles(windows: Window[], of: 'publish' | 'connect'): string {
+  const all = windows.flatMap(({ result }) => result[of]).sort((a, b) => a - b)
+  const at = (part: number) => (all[Math.min(all.length - 1, Math.floor(all.length * part))] ?? Number.NaN).toFixed(1)
+  return `${at(0.5)} / ${at(0.99)}`
+}

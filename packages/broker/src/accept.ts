@@ -7,8 +7,9 @@ import { type Peer, readFingerprint, readPeer } from './admission/peer.ts'
 import type { VouchingRegistry } from './admission/vouch.ts'
 import { whoIs } from './admission/who.ts'
 import type { AddressStanding } from './edge/address-standing.ts'
-import type { CertificatePenalties } from './edge/certificate-penalties.ts'
+import { blameless, type CertificatePenalties } from './edge/certificate-penalties.ts'
 import { Crowd } from './edge/crowd.ts'
+import type { Detention } from './edge/detention.ts'
 import type { Limits } from './limits.ts'
 import { refuseAuthenticationMethod, requireClientId, requireWill } from './mqtt/connect-rules.ts'
 import type { ConnectPacket } from './mqtt/guard/packets.ts'
@@ -38,6 +39,7 @@ export interface AcceptOptions {
   registry: VouchingRegistry
   sessions: Sessions
   penalties: CertificatePenalties
+  detention: Pick<Detention, 'serve'>
   standing: AddressStanding
   rivals: Pick<Rivals, 'face'>
   now(): Date
@@ -51,7 +53,7 @@ export interface AcceptOptions {
 
 /** Decides on one connection after its TLS handshake; see docs/revocation.md for why in this order. */
 export function createAccept(options: AcceptOptions): (incoming: Incoming) => Promise<void> {
-  const { limits, registry, sessions, penalties, standing, rivals, now, observer } = options
+  const { limits, registry, sessions, penalties, detention, standing, rivals, now, observer } = options
   const turnAway = createTurnAway({ limits, observer })
 
   /** Answers the policy-bearing session, in the table; or throws, and it is not. */
@@ -114,7 +116,10 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
     try {
       // Step 2: the CONNECT, which also says in which words to refuse.
       const opening = await readOpening(socket, peer.fingerprint)
-      if (!opening) return void socket.destroy()
+      if (!opening) {
+        standing.refused(group)
+        return void socket.destroy()
+      }
       packet = opening.packet
       refuseAuthenticationMethod(packet)
       const session = new Session(peer, socket, address)
@@ -132,7 +137,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
       const refusal = asRefusal(error)
       const who = whoIs(peer)
       penalties.refused(peer.fingerprint, { refusal, who }, since)
-      standing.refused(group)
+      if (!blameless.includes(refusal.code)) standing.refused(group)
       observer.refused(refusal, who, address)
       answer(socket, refusal, packet?.protocolVersion)
     }
@@ -142,12 +147,14 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
     const { tls, address, group } = incoming
     const certificate = readCertificate(tls)
     const fingerprint = certificate && readFingerprint(certificate)
-    // Refused only just now: neither the registry is asked, nor a CONNECT waited for.
+    // Refused only just now: it waits, and costs nothing meanwhile, before anything is asked or read.
     const remembered = fingerprint === undefined ? undefined : penalties.find(fingerprint)
-    if (remembered) {
+    if (fingerprint !== undefined && remembered) {
       standing.refused(group)
-      observer.refused(remembered.refusal, remembered.who, address)
-      return void tls.destroy()
+      if (!(await detention.serve(fingerprint, tls))) {
+        observer.refused(remembered.refusal, remembered.who, address)
+        return void tls.destroy()
+      }
     }
     // Step 1: whose certificate it is.
     const reading = readPeer(tls, certificate, options.trustDomain, options.isOnlyExpired)

@@ -82,7 +82,7 @@ export async function openEndpoint(options: EndpointOptions): Promise<Endpoint> 
   const apply = async () => {
     await reload()
     renewal?.hurry()
-    edge.penalties.forgiveAll()
+    edge.forgiveAll()
     await recheck()
   }
   const { databaseUrl: url } = settings

@@ -9,6 +9,12 @@ export const defaultLimits = {
   /** Addresses, and refused certificates, whose behaviour is remembered. */
   rememberedAddresses: 50_000,
   rememberedCertificates: 10_000,
+  /** Connections of certificates that were refused only just now, while they wait to be judged again; the longest that one does. */
+  detained: 1_000,
+  detainedOfOne: 8,
+  detainedMs: 30_000,
+  /** Those that wait because of what their address has done: beyond it they are turned away, where nobody good is among them. */
+  parkedOfBad: 100,
   /** Connections with a good certificate whose CONNECT has not come: beyond it the certificate with the most loses its oldest. */
   openings: 4_000,
   connectBytes: 64 * 1_024,

@@ -10,7 +10,8 @@ function setUp(maxAddresses = 100) {
   const pass = (ms: number) => {
     at += ms
   }
-  return { standing, times, pass }
+  const room = (group: string, counts = {}) => standing.room(group, { underWay: 0, waiting: 0, ...counts })
+  return { standing, times, pass, room }
 }
 
 describe('an address', () => {
@@ -25,48 +26,65 @@ describe('an address', () => {
     expect(standing.rank('a')).toBe(1)
   })
 
-  test('that brings nothing good is put last, then shut, with few tries, until it has been quiet', () => {
-    const { standing, times, pass } = setUp()
-    times(6, () => standing.failed('a'))
-    expect([standing.rank('a'), standing.isShut('a')]).toEqual([2, false])
-    times(100, () => standing.failed('a'))
-    expect([standing.isShut('a'), standing.isShut('a'), standing.isShut('b')]).toEqual([false, true, false])
-    expect(standing.shutCount()).toBe(1)
+  test('that wastes handshakes is put last, then has few of them, until it has been quiet', () => {
+    const { standing, times, pass, room } = setUp()
+    times(25, () => standing.failed('a'))
+    expect([standing.rank('a'), room('a'), standing.isBad('a')]).toEqual([2, Number.POSITIVE_INFINITY, false])
+    times(1_000, () => standing.failed('a'))
+    expect([room('a'), room('b'), standing.isBad('a'), standing.badCount()]).toEqual([
+      0,
+      Number.POSITIVE_INFINITY,
+      true,
+      1,
+    ])
     pass(1_000)
-    expect([standing.isShut('a'), standing.isShut('a')]).toEqual([false, true])
-    pass(30_000)
-    expect([standing.isShut('a'), standing.isShut('a')]).toEqual([false, false])
+    expect(room('a')).toBe(1)
+    pass(2_000)
+    expect([room('a'), room('a', { underWay: 2 }), room('a', { underWay: 9 })]).toEqual([3, 1, 0])
+    pass(100_000)
+    expect([room('a'), standing.isBad('a')]).toEqual([Number.POSITIVE_INFINITY, false])
   })
 
-  test('with one bad device among good ones is never shut', () => {
-    const { standing, times } = setUp()
+  test('has so many that nobody waits for long, who is there by himself or among others', () => {
+    const { standing, times, pass, room } = setUp()
+    for (const group of ['alone', 'nat']) times(200, () => standing.refused(group))
     standing.admitted('nat')
-    times(10_000, () => standing.failed('nat'))
-    expect(standing.isShut('nat')).toBe(false)
-    expect(standing.rank('nat')).toBe(2)
-    standing.left('nat')
-    expect([standing.isShut('nat'), standing.isShut('nat')]).toEqual([false, true])
+    for (const [group, waiting, back] of [
+      ...([
+        ['alone', 1, 1],
+        ['alone', 50, 5],
+        ['nat', 1, 5],
+        ['nat', 80, 20],
+      ] as const),
+    ]) {
+      room(group, { waiting })
+      standing.failed(group)
+      const before = room(group, { waiting })
+      pass(1_000)
+      expect([group, waiting, room(group, { waiting }) - before]).toEqual([group, waiting, back])
+      times(200, () => standing.failed(group))
+    }
+    expect([standing.isBad('alone'), standing.isBad('nat')]).toEqual([true, false])
+  })
+
+  test('is not charged for who is admitted, nor for what was no handshake', () => {
+    const { standing, times, room } = setUp()
+    times(500, () => {
+      standing.admitted('nat')
+      standing.left('nat')
+      standing.stalled('nat')
+      standing.bothered('nat')
+    })
+    expect(room('nat')).toBe(Number.POSITIVE_INFINITY)
   })
 
   test('with a revoked device that tries every second is not even put last', () => {
-    const { standing, times, pass } = setUp()
+    const { standing, times, pass, room } = setUp()
     times(600, () => {
       standing.refused('home')
       pass(1_000)
     })
-    expect([standing.rank('home'), standing.isShut('home')]).toEqual([1, false])
-    times(2_000, () => standing.refused('home'))
-    expect([standing.isShut('home'), standing.isShut('home')]).toEqual([false, true])
-  })
-
-  test('whose devices come and go is not shut for a tenth of them failing', () => {
-    const { standing, times } = setUp()
-    times(40, () => {
-      standing.admitted('nat')
-      standing.left('nat')
-      times(5, () => standing.failed('nat'))
-    })
-    expect([standing.isShut('nat'), standing.isShut('nat')]).toEqual([false, false])
+    expect([standing.rank('home'), room('home')]).toEqual([1, Number.POSITIVE_INFINITY])
   })
 
   test('is one of a bounded number, and those with devices here are the last to be forgotten', () => {

@@ -2,16 +2,22 @@
 export interface AddressStanding {
   /** 0: has devices here, or had lately; 1: nothing is known; 2: little good has come of it. */
   rank(group: string): 0 | 1 | 2
-  /** Nothing good comes from there: to be dropped unread. Says no ten times a second: an honest device may be among them. */
-  isShut(group: string): boolean
+  /** How many more handshakes may begin for it now, beside those `underWay`; `waiting` have to wait as it is. */
+  room(group: string, count: { underWay: number; waiting: number }): number
+  /** Only bad has come from there, more of it than is put up with: whoever else comes from there may be turned away. */
+  isBad(group: string): boolean
   admitted(group: string): void
   /** An admitted connection has ended. */
   left(group: string): void
   /** A handshake that led to nobody. */
   failed(group: string): void
-  /** Something that cost little, or is held against a certificate first. */
+  /** A handshake after which somebody was refused: that is held against the certificate first. */
   refused(group: string): void
-  shutCount(): number
+  /** A connection that went no further than its first bytes. */
+  stalled(group: string): void
+  /** Something that cost little. */
+  bothered(group: string): void
+  badCount(): number
 }
 
 interface Standing {
@@ -19,21 +25,33 @@ interface Standing {
   /** Both fade: half of them is forgotten in `halfLifeMs`. */
   admitted: number
   failed: number
+  /** Handshakes that may still be wasted. */
+  allowance: number
+  /** Connections that wait for it to come back. */
+  waiting: number
   at: number
-  probeAt: number
 }
 
 const halfLifeMs = 30_000
-const probeEveryMs = 100
-const shutAbove = 100
+/** Wasted handshakes that an address is allowed at once; with less than half of it left they begin one by one. */
+const allowance = 50
+/** Of somebody who was refused, or of what was no handshake at all. */
 const refusalCounts = 0.1
+/** How much of the allowance comes back in a second, at least, and how many seconds those who wait may have to: with devices there, and without. */
+const back = { good: { least: 5, waitSeconds: 4 }, bad: { least: 1, waitSeconds: 10 } } as const
 
 export function createAddressStanding({ maxAddresses, now }: { maxAddresses: number; now(): number }): AddressStanding {
   const standings = new Map<string, Standing>()
 
+  const hasGood = ({ live, admitted }: Standing) => live > 0 || admitted > 0.1
+
   function fade(standing: Standing): Standing {
     const at = now()
-    const kept = 0.5 ** ((at - standing.at) / halfLifeMs)
+    const passedMs = at - standing.at
+    const { least, waitSeconds } = hasGood(standing) ? back.good : back.bad
+    const returned = (Math.max(least, standing.waiting / waitSeconds) * passedMs) / 1_000
+    standing.allowance = Math.min(allowance, standing.allowance + returned)
+    const kept = 0.5 ** (passedMs / halfLifeMs)
     standing.admitted *= kept
     standing.failed *= kept
     standing.at = at
@@ -43,7 +61,7 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
   /** The one longest not heard of makes room. */
   function touch(group: string): Standing {
     const known = standings.get(group)
-    const standing = known ? fade(known) : { live: 0, admitted: 0, failed: 0, at: now(), probeAt: 0 }
+    const standing = known ? fade(known) : { live: 0, admitted: 0, failed: 0, allowance, waiting: 0, at: now() }
     standings.delete(group)
     standings.set(group, standing)
     if (standings.size > maxAddresses) makeRoom()
@@ -57,9 +75,14 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
     }
   }
 
-  // One bad device among many behind one address does not shut them out: whoever has anybody here is only put last.
-  const isBad = ({ live, admitted, failed }: Standing) => live === 0 && failed > shutAbove && failed > 10 * admitted
+  function waste(group: string, counts: number) {
+    const standing = touch(group)
+    standing.failed += counts
+    standing.allowance = Math.max(0, standing.allowance - 1)
+  }
+
   const isDoubtful = ({ live, admitted, failed }: Standing) => failed > 5 && failed > 2 * (admitted + live)
+  const isBad = (standing: Standing) => standing.allowance < allowance / 2 && !hasGood(standing)
 
   return {
     rank(group) {
@@ -67,15 +90,21 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
       if (!standing) return 1
       fade(standing)
       if (isDoubtful(standing)) return 2
-      return standing.live > 0 || standing.admitted > 0.1 ? 0 : 1
+      return hasGood(standing) ? 0 : 1
     },
 
-    isShut(group) {
+    room(group, { underWay, waiting }) {
       const standing = standings.get(group)
-      if (!standing || standing.failed <= shutAbove || !isBad(fade(standing))) return false
-      if (now() < standing.probeAt) return true
-      standing.probeAt = now() + probeEveryMs
-      return false
+      if (!standing) return Number.POSITIVE_INFINITY
+      fade(standing)
+      standing.waiting = waiting
+      if (standing.allowance >= allowance / 2) return Number.POSITIVE_INFINITY
+      return Math.max(0, Math.floor(standing.allowance) - underWay)
+    },
+
+    isBad(group) {
+      const standing = standings.get(group)
+      return standing !== undefined && isBad(standing)
     },
 
     admitted(group) {
@@ -89,14 +118,17 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
       if (standing && standing.live > 0) standing.live -= 1
     },
 
-    failed(group) {
+    failed: (group) => waste(group, 1),
+    refused: (group) => waste(group, refusalCounts),
+
+    stalled(group) {
       touch(group).failed += 1
     },
 
-    refused(group) {
+    bothered(group) {
       touch(group).failed += refusalCounts
     },
 
-    shutCount: () => [...standings.values()].filter((standing) => isBad(standing)).length,
+    badCount: () => [...standings.values()].filter((standing) => isBad(fade(standing))).length,
   }
 }

@@ -5,6 +5,7 @@ import { addressGroup, readAddress } from './address.ts'
 import type { AddressStanding } from './address-standing.ts'
 import { Crowd } from './crowd.ts'
 import { judgeStart } from './first-bytes.ts'
+import { Parked } from './parked.ts'
 import { TurnQueue } from './turn-queue.ts'
 
 /** A connection from its accept to the end of its TLS handshake. */
@@ -57,6 +58,8 @@ export interface Arrivals extends Disposable {
 const turns = { most: 16, shortMs: 10, longMs: 40 }
 /** Longer than a round trip to anywhere: a handshake that takes it may be dropped when others wait. */
 const stalledMs = 2_000
+/** How often those that are parked are looked through. */
+const reviewMs = 50
 const ignore = () => {}
 const tooSlow = ({ stage, held }: Pick<Arrival, 'stage' | 'held'>) => {
   const so =
@@ -77,6 +80,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   const early = new Crowd<Arrival>()
   const underWay = new Crowd<Arrival>()
   const queue = new TurnQueue<Arrival>(3)
+  const parked = new Parked<Arrival>()
   /** In the order of their ends. */
   const unfinished = new Set<Arrival>()
   let perTurn = turns.most
@@ -85,20 +89,25 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
   let turnBeganAt = 0
 
   function forget(arrival: Arrival) {
-    if (arrival.stage === 'waiting') queue.delete(arrival)
+    if (arrival.stage === 'waiting') {
+      queue.delete(arrival)
+      parked.delete(arrival)
+    }
     arrival.stage = 'over'
     unfinished.delete(arrival)
     early.delete(arrival)
     arrival.held = undefined
-    if (underWay.delete(arrival) && queue.size > 0) endTurn()
+    if (underWay.delete(arrival) && queue.size + parked.size > 0) endTurn()
   }
 
   function drop(arrival: Arrival, why: DropReason) {
+    const { stage, group, address } = arrival
+    const refusal = why === 'too-slow' ? tooSlow(arrival) : undefined
     forget(arrival)
     options.dropped(why)
-    if (why === 'too-slow') options.refused(tooSlow(arrival), arrival.address)
-    if (why === 'not-tls') standing.refused(arrival.group)
-    else if (counted.includes(why)) standing.failed(arrival.group)
+    if (refusal) options.refused(refusal, address)
+    if (why === 'not-tls') standing.bothered(group)
+    else if (counted.includes(why)) standing[stage === 'handshake' ? 'failed' : 'stalled'](group)
     // A reset leaves nothing behind in the kernel either.
     if (!arrival.socket.destroyed) arrival.socket.resetAndDestroy()
   }
@@ -116,7 +125,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
       socket.removeAllListeners('readable')
       socket.unshift(start.skip > 0 ? bytes.subarray(start.skip) : bytes)
       if (start.address) standFor(arrival, start.address)
-      if (standing.isShut(arrival.group)) drop(arrival, 'address-shut')
+      if (isTurnedAway(arrival.group)) drop(arrival, 'address-shut')
       else wait(arrival)
     } catch (error) {
       if (!(error instanceof MusterError)) throw error
@@ -132,9 +141,27 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
     early.add(arrival)
   }
 
+  const isTurnedAway = (group: string) => parked.countOf(group) >= limits.parkedOfBad && standing.isBad(group)
+
   function wait(arrival: Arrival) {
     arrival.stage = 'waiting'
+    // Behind those of its address that are parked already.
+    if (parked.countOf(arrival.group) > 0) return parked.add(arrival)
     queue.push(arrival, standing.rank(arrival.group))
+    advance()
+  }
+
+  /** An address that has wasted handshakes has few more of them, and those who come from there wait: the honest among them too, a little. */
+  const roomFor = (group: string) =>
+    standing.room(group, { underWay: underWay.countOf(group), waiting: parked.countOf(group) })
+
+  function unpark() {
+    if (parked.size === 0) return
+    for (const group of parked.groups)
+      for (let room = Math.min(roomFor(group), parked.countOf(group)); room > 0; room--) {
+        const arrival = parked.take(group)
+        if (arrival) queue.push(arrival, 2)
+      }
     advance()
   }
 
@@ -143,6 +170,10 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
       if (underWay.size >= limits.handshakes && !makeRoom()) break
       const arrival = queue.take()
       if (!arrival) break
+      if (roomFor(arrival.group) < 1) {
+        parked.add(arrival)
+        continue
+      }
       early.delete(arrival)
       underWay.add(arrival)
       arrival.stage = 'handshake'
@@ -170,6 +201,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
       turnEndsAt = undefined
       turnBeganAt = 0
       begun = 0
+      unpark()
       advance()
     })
   }
@@ -178,11 +210,12 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
     const at = performance.now()
     for (const arrival of unfinished) {
       if (arrival.endsAt > at) break
-      drop(arrival, 'too-slow')
+      drop(arrival, parked.has(arrival) ? 'address-shut' : 'too-slow')
     }
     advance()
   }
   const sweeping = setInterval(sweep, Math.min(500, limits.handshakeMs / 4)).unref()
+  const reviewing = setInterval(unpark, reviewMs).unref()
 
   return {
     enter(socket, protocol) {
@@ -193,7 +226,7 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
       const isBalancer = balancers.has(address)
       const begins = { stage: 'starting', held: undefined, beganAt: 0, endsAt } as const
       const arrival: Arrival = { socket, protocol, isBalancer, address, group, ...begins }
-      if (!isBalancer && standing.isShut(group)) return drop(arrival, 'address-shut')
+      if (!isBalancer && isTurnedAway(group)) return drop(arrival, 'address-shut')
       early.add(arrival)
       unfinished.add(arrival)
       socket.on('readable', () => read(arrival))
@@ -208,14 +241,15 @@ export function createArrivals(options: ArrivalsOptions): Arrivals {
     secured: forget,
 
     counts: () => ({
-      starting: early.size - queue.size,
-      waiting: queue.size,
+      starting: early.size - queue.size - parked.size,
+      waiting: queue.size + parked.size,
       handshakes: underWay.size,
       perTurn,
     }),
 
     [Symbol.dispose]() {
       clearInterval(sweeping)
+      clearInterval(reviewing)
       clearImmediate(turnEndsAt)
     },
   }

@@ -4,7 +4,7 @@ import type { Who } from '../refusal-log.ts'
 /** Refused certificates, remembered for a short time that grows: so long, they are refused without asking anybody. */
 export interface CertificatePenalties {
   /** How `certificate` (SHA-256) was refused, while that still counts. */
-  find(certificate: string): Remembered | undefined
+  find(certificate: string): (Remembered & { until: number }) | undefined
   /** `since`: the value of `moment()` before the refusal was decided. */
   refused(certificate: string, refused: Remembered, since: number): void
   admitted(certificate: string): void
@@ -34,7 +34,7 @@ const firstMs = 1_000
 const longestMs = 60_000
 const forgetMs = 120_000
 /** What says nothing about the certificate, or would shut out its owner too. */
-const innocent: readonly ErrorCode[] = [
+export const blameless: readonly ErrorCode[] = [
   'unavailable',
   'internal',
   'rate-limited',
@@ -66,7 +66,7 @@ export function createCertificatePenalties(options: { maxCertificates: number; n
 
     refused(certificate, { refusal, who }, since) {
       // Decided by what was true before somebody was forgiven: not held against anybody.
-      if (since !== forgivenAt || innocent.includes(refusal.code)) return
+      if (since !== forgivenAt || blameless.includes(refusal.code)) return
       const strikes = strikesOf(certificate) + 1
       const over = strikes - (ofConnects.includes(refusal.code) ? freeStrikesOfConnects : freeStrikes)
       const forMs = over < 0 ? 0 : Math.min(longestMs, firstMs * 2 ** over)

@@ -34,8 +34,16 @@ export class Crowd<Item extends { group: string }> {
   /** The oldest of the group that has the most. */
   greediest(): Item | undefined {
     const [group] = this.#levels.at(-1) ?? []
-    const [item] = group === undefined ? [] : (this.#groups.get(group) ?? [])
+    return group === undefined ? undefined : this.oldestOf(group)
+  }
+
+  oldestOf(group: string): Item | undefined {
+    const [item] = this.#groups.get(group) ?? []
     return item
+  }
+
+  items(): Item[] {
+    return [...this.#groups.values()].flatMap((same) => [...same])
   }
 
   countOf(group: string): number {

@@ -3,7 +3,10 @@ import { type Arrivals, dropReasons } from './arrivals.ts'
 
 export function createEdgeMetrics(
   registry: Registry,
-  read: { counts(): ReturnType<Arrivals['counts']>; penalised(): Record<'address' | 'certificate', number> },
+  read: {
+    counts(): ReturnType<Arrivals['counts']>
+    penalised(): Record<'address' | 'certificate' | 'detained', number>
+  },
 ) {
   const registers = [registry]
   new Gauge({
@@ -28,7 +31,7 @@ export function createEdgeMetrics(
   })
   new Gauge({
     name: 'muster_broker_penalties',
-    help: 'Addresses that are not heard, and refused certificates that are remembered',
+    help: 'Addresses that are heard rarely, refused certificates that are remembered, and connections of theirs that are made to wait',
     labelNames: ['of'],
     registers,
     collect() {
