@@ -5,18 +5,13 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSecureContext, createServer, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { parseArgs } from 'node:util'
 import { type Credentials, enrol, loadCredentials, memoryStore } from '@muster/device'
-import { call } from '../harness/http.ts'
-import { freePorts, root, startProcess } from '../harness/process.ts'
 import { startSimulatorWorker } from '../harness/simulator-worker.ts'
-import { waitFor } from '../harness/wait.ts'
+import { startUp } from '../harness/up.ts'
 import { describeMachine, readMemory } from './cpu.ts'
 
 interface BareOrder {
@@ -64,31 +59,11 @@ async function settledMemory(pid: number): Promise<number> {
   return readMemory(pid).rss
 }
 
-const directory = await mkdtemp(join(tmpdir(), 'muster-bench-'))
-const [api = 0, pki = 0, mqtt = 0, provisionerMetrics = 0, brokerMetrics = 0] = await freePorts(5)
 await using ending = new AsyncDisposableStack()
-ending.defer(() => rm(directory, { recursive: true, force: true }))
-ending.use(
-  startProcess(join(root, 'muster'), ['up'], {
-    env: {
-      PATH: process.env.PATH,
-      MUSTER_DATA: directory,
-      MUSTER_API_PORT: String(api),
-      MUSTER_PKI_PORT: String(pki),
-      MUSTER_MQTT_PORT: String(mqtt),
-      MUSTER_PROVISIONER_METRICS_PORT: String(provisionerMetrics),
-      MUSTER_BROKER_METRICS_PORT: String(brokerMetrics),
-      MUSTER_LOG_LEVEL: 'warn',
-    },
-  }),
-)
-await waitFor('ready', async () => (await fetch(`http://127.0.0.1:${brokerMetrics}/readyz`)).ok, { timeoutMs: 60_000 })
-const ca = await readFile(join(directory, 'ca/root.crt'), 'utf8')
-const token = (await readFile(join(directory, 'operator-token'), 'utf8')).trim()
-const url = `https://localhost:${api}`
+const { url, ask } = ending.use(await startUp({ env: { MUSTER_LOG_LEVEL: 'warn' } }))
 
 async function createClaim(uses: number): Promise<string> {
-  return (await call({ port: api, ca, token, path: '/v1/claims', body: { uses } })).json.claim
+  return (await ask('/v1/claims', { uses })).json.claim
 }
 
 async function measureBare({ key, certificate, roots }: Credentials): Promise<number> {
