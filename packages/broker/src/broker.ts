@@ -24,6 +24,7 @@ import { openObservation } from './observation.ts'
 import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createClones } from './sessions/clones.ts'
+import { openKeptRecord } from './sessions/kept-record.ts'
 import { createRivals, type Rivals } from './sessions/rivals.ts'
 import type { Session } from './sessions/session.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -120,7 +121,8 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   // What connections need: sessions, the registry, somewhere to put messages, aedes.
   const edge = createEdge({ limits, proxyFrom: settings.proxyFrom ?? [], observer, registry: register })
   const { sessionsPath: path, sessionsSync: sync } = settings
-  store = opening.use(await openSessionStore({ path, sync, limits, observer, now }))
+  const { note: onKept } = opening.use(openKeptRecord({ db, onError }))
+  store = opening.use(await openSessionStore({ path, sync, limits, observer, now, onKept }))
   const sessions = createSessions(store)
   const directory = createRegistry({ db, node, clock })
   const registry = vouchFor({ registry: directory, snapshot, contact, onVouched: observer.vouched })

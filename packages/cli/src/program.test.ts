@@ -26,7 +26,7 @@ const device: Device = {
     state: 'active',
   },
   ...{ attributes: { model: 'x' }, keyFingerprint: 'ab', enrolledAt: at, stateAt: at },
-  ...{ connected: true, node: 'broker-1', connectedAt: at, seenAt: at, clockSkewSeconds: 4 },
+  ...{ connected: true, node: 'broker-1', connectedAt: at, seenAt: at, sessionEndsAt: null, clockSkewSeconds: 4 },
 }
 
 test('a claim is printed alone, and only there', async () => {

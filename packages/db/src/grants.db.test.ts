@@ -26,7 +26,7 @@ const expected: Record<string, Record<Exclude<DbRole, 'muster_owner'>, string>> 
   crls: { muster_provisioner: 'select insert update', muster_broker: '' },
   devices: {
     muster_provisioner: 'select insert update',
-    muster_broker: 'select update(connected_at,node,seen_at)',
+    muster_broker: 'select update(connected_at,node,seen_at,session_ends_at)',
   },
   fleets: { muster_provisioner: 'select insert update(late_renewal_days,on_clone,policy)', muster_broker: 'select' },
   groups: { muster_provisioner: 'select insert update(policy)', muster_broker: 'select' },

@@ -27,7 +27,7 @@ grant select, update (answer, answered_at), delete on renewal_requests to muster
 grant select on fleets, devices, certificates, policies, groups, issuers, changes, receipts, nodes to muster_broker;
 grant select on previews to muster_broker;
 grant select, insert on preview_answers to muster_broker;
-grant update (node, connected_at, seen_at) on devices to muster_broker;
+grant update (node, connected_at, seen_at, session_ends_at) on devices to muster_broker;
 grant insert on telemetry, receipts to muster_broker;
 grant select, insert on issuer_trust to muster_broker;
 grant select, insert on renewal_requests to muster_broker;

@@ -1,4 +1,4 @@
-import { changes, nodes, receipts } from '@muster/db'
+import { changes, devices, nodes, receipts } from '@muster/db'
 import { and, eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { nextEvent, rawClient, someoneWaitsFor, startTestBroker, type TestBroker, whileLocked } from '../testing.ts'
@@ -207,6 +207,26 @@ describe('when notifications fail', () => {
     expect(stayingClient.connected).toBe(true)
     await muster.receipt(await muster.change(staying, 'revoke'))
   })
+})
+
+test('what is kept for a device that is away is on record, and is gone from it with the session', async () => {
+  const device = await muster.addDevice('keeper')
+  const recorded = async () => {
+    const [row] = await muster.db.select().from(devices).where(eq(devices.id, 'keeper'))
+    return row?.sessionEndsAt?.getTime() ?? 0
+  }
+  const isKept = () => vi.waitFor(async () => expect(await recorded()).toBeGreaterThan(Date.now() + 3_500_000), 5_000)
+  const isGone = () => vi.waitFor(async () => expect(await recorded()).toBe(0), 5_000)
+  const client = await muster.connect(device, persistent)
+  await client.endAsync()
+  await isKept()
+  // Nobody but the node knows: what it finds on its disk it says again.
+  await muster.db.execute(sql`update devices set session_ends_at = null where id = 'keeper'`)
+  await muster.broker[Symbol.asyncDispose]()
+  await muster.start()
+  await isKept()
+  await muster.receipt(await muster.change(device, 'retire'))
+  await isGone()
 })
 
 test('a restarted node acknowledges what it missed', async () => {

@@ -46,7 +46,7 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
   readonly #subscribing = new WeakMap<object, Promise<void>>()
   #publisher: Publisher | undefined
 
-  constructor(opened: OpenedStore, { limits, observer, now }: Pick<StoreOptions, 'limits' | 'observer' | 'now'>) {
+  constructor(opened: OpenedStore, { limits, observer, now, onKept = () => undefined }: StoreOptions) {
     const { state, journal } = opened
     this.#state = state
     this.#journal = journal
@@ -54,7 +54,8 @@ export class SessionStore implements SessionRemains, AsyncDisposable {
     this.orphanedWills = [...state.wills.values()]
     const shared = { state, journal, limits, observer, now: this.#now }
     this.#queues = new Queues(shared)
-    this.#lives = new Lives({ ...shared, queues: this.#queues })
+    this.#lives = new Lives({ ...shared, queues: this.#queues, onKept })
+    for (const { key, endsAt } of state.sessions.values()) onKept(key, endsAt)
     this.#received = new Received(shared)
     this.#retain = new Retain({ ...shared, onDropped: () => observer.dropped('not-stored') })
     this.#opened = opened

@@ -100,6 +100,7 @@ async function showDevice(cli: Cli, options: GlobalOptions, id: string): Promise
     state: `${device.state} since ${formatInstant(device.stateAt)}`,
     connected: device.connected ? `yes, to ${device.node} since ${formatInstant(device.connectedAt)}` : 'no',
     seen: formatInstant(device.seenAt),
+    session: device.sessionEndsAt === null ? '' : `kept until ${formatInstant(device.sessionEndsAt)}`,
     enrolled: formatInstant(device.enrolledAt),
     clock: device.clockSkewSeconds === null ? '' : `${device.clockSkewSeconds} s ahead of ours`,
     key: device.keyFingerprint,

@@ -39,6 +39,9 @@ export const Device = z
     node: z.string().nullable(),
     connectedAt: Instant.nullable(),
     seenAt: Instant.nullable(),
+    sessionEndsAt: Instant.nullable().describe(
+      'until when a broker keeps its session while it is away, with the messages that wait for it; null where nothing is kept',
+    ),
     clockSkewSeconds: z.int().nullable().describe('positive where the device is ahead'),
   })
   .meta({ id: 'Device' })

@@ -27,6 +27,8 @@ export const devices = pgTable(
     node: text(),
     connectedAt: timestamp({ withTimezone: true }),
     seenAt: timestamp({ withTimezone: true }),
+    /** Until when the broker node it was at last keeps its session while it is away; null where nothing is kept. */
+    sessionEndsAt: timestamp({ withTimezone: true }),
     /** How far the device's clock was off when it last told: positive when it is ahead. */
     clockSkewSeconds: integer(),
     /** Fingerprints of the roots the device says it trusts, since its last renewal. */

@@ -29,6 +29,8 @@ export interface Invariant {
   look?(platform: PlatformView): Promise<void>
   /** After every device has ended, once. */
   conclude(platform: PlatformView, leftovers: readonly string[]): Promise<void>
+  /** After the run has taken back what it had made, where it does; once, and after `conclude`. */
+  inspect?(platform: PlatformView): Promise<void>
   verdict(): InvariantVerdict
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PlatformView } from '../run/platform-view.ts'
+import type { DeviceRecord, PlatformView } from '../run/platform-view.ts'
 import type { Scenario } from '../scenario/schema.ts'
+import { findClass } from './find-class.ts'
 import type { Invariant } from './invariant.ts'
 import { createJudgement } from './judgement.ts'
 
@@ -11,27 +12,61 @@ interface Options {
 }
 
 const everyMs = 500
+/** Whoever is one of these does not come back. */
+const gone = ['revoked', 'retired']
 
-export function createNothingLeftBehind(_scenario: Scenario, { now, patienceMs }: Options): Invariant {
+type Kept = { device?: string; what: string }
+
+export function createNothingLeftBehind(scenario: Scenario, { now, patienceMs }: Options): Invariant {
   let hasEnrolled = false
   /** Switched off in the middle: the platform finds out when they keep silent. */
   const off = new Set<string>()
   const judgement = createJudgement({
     name: 'nothing-left-behind',
     statement:
-      'When all devices have ended, no connection of theirs is left on the platform, and no socket, timer or file here.',
+      'When all devices have ended, no connection of theirs is left on the platform, no session that nobody comes back to, no claim that anybody could use, and no socket, timer or file here.',
     now,
     expects: () => (hasEnrolled ? 'the platform knows none of the devices' : 'no device was enrolled'),
   })
 
-  async function listConnected(platform: PlatformView) {
+  /** Sessions are kept for those that may come back, and asked for it. */
+  function mayKeep({ id, state }: DeviceRecord): boolean {
+    const expiryMs = scenario.devices[findClass(scenario, id) ?? '']?.mqtt.sessionExpiry
+    return !gone.includes(state) && expiryMs !== 0
+  }
+
+  async function findKept(platform: PlatformView) {
+    const kept: Kept[] = []
     let devices = 0
-    const connected: string[] = []
     for await (const device of platform.devices()) {
       devices += 1
-      if (device.connected && !off.has(device.id)) connected.push(device.id)
+      if (device.connected && !off.has(device.id))
+        kept.push({ device: device.id, what: 'the platform holds it to be connected' })
+      if ((device.sessionEndsAt ?? 0) > now() && !mayKeep(device))
+        kept.push({ device: device.id, what: `the platform keeps a session of it, and it is ${device.state}` })
     }
-    return { devices, connected }
+    return { devices, kept }
+  }
+
+  async function findUsable(platform: PlatformView): Promise<Kept[]> {
+    const usable: Kept[] = []
+    for await (const { id, left } of platform.claims())
+      if (left > 0) usable.push({ what: `claim ${id} can be used ${left} times more` })
+    return usable
+  }
+
+  /** What is still there when the platform has had its time. */
+  async function waitUntilGone<Found extends { kept: Kept[] }>(find: () => Promise<Found>): Promise<Found> {
+    const until = now() + patienceMs
+    for (;;) {
+      const found = await find()
+      if (found.kept.length === 0 || now() >= until) return found
+      await sleep(everyMs)
+    }
+  }
+
+  function report(kept: readonly Kept[]) {
+    for (const { what, ...where } of kept) judgement.violated(what, where)
   }
 
   return {
@@ -42,15 +77,17 @@ export function createNothingLeftBehind(_scenario: Scenario, { now, patienceMs }
       if (observation.saw === 'end' && observation.state === 'off') off.add(observation.device)
     },
     async conclude(platform, leftovers) {
-      const until = now() + patienceMs
-      let found = await listConnected(platform)
-      while (found.connected.length > 0 && now() < until) {
-        await sleep(everyMs)
-        found = await listConnected(platform)
-      }
-      judgement.judged(found.devices)
-      for (const device of found.connected) judgement.violated('the platform holds it to be connected', { device })
+      const { devices, kept } = await waitUntilGone(() => findKept(platform))
+      judgement.judged(devices)
+      report(kept)
       for (const leftover of leftovers) judgement.violated(`left in a worker: ${leftover}`)
+    },
+    async inspect(platform) {
+      const { kept } = await waitUntilGone(async () => {
+        const { kept } = await findKept(platform)
+        return { kept: [...kept, ...(await findUsable(platform))] }
+      })
+      report(kept)
     },
     verdict: judgement.verdict,
   }

@@ -16,7 +16,8 @@ export type Told = Seen & { device?: string; after?: number }
 
 /** What the platform answers; what is left out is as it should be after `happy`. */
 interface Answers {
-  devices?: { id?: string; state?: string; connected?: boolean }[]
+  devices?: { id?: string; state?: string; connected?: boolean; sessionEndsAt?: number }[]
+  claims?: { id: string; left: number }[]
   certificates?: Partial<CertificateRecord>[]
   telemetry?: Partial<StoredMessage>[]
   refusals?: Partial<RefusalRecord>[]
@@ -34,6 +35,8 @@ interface Run {
   looks?: boolean
   /** After that. */
   toldLater?: Told[]
+  /** What the platform answers when the run has taken back what it had made. */
+  cleared?: Answers
 }
 
 export const acknowledged = (from: number, to: number): Told => ({ saw: 'acknowledged', topic, from, to })
@@ -71,7 +74,13 @@ function answer(given: Answers): PlatformView {
   return {
     fleet: 'f',
     devices: () =>
-      each((given.devices ?? [{}]).map((one) => ({ id: device, state: 'active', connected: false, ...one }))),
+      each(
+        (given.devices ?? [{}]).map((one) => ({
+          ...{ id: device, state: 'active', connected: false, sessionEndsAt: undefined },
+          ...one,
+        })),
+      ),
+    claims: () => each(given.claims ?? []),
     certificates: () => each(held),
     certificatesOf: async (id) => held.filter((one) => one.device === id),
     telemetry: () =>
@@ -104,6 +113,7 @@ export async function broken({
   leftovers = [],
   looks,
   toldLater = [],
+  cleared,
 }: Run): Promise<InvariantName[]> {
   const scenario = Scenario.parse({
     ...{ name: 'by-hand', title: 'By hand' },
@@ -125,6 +135,7 @@ export async function broken({
   if (looks) for (const invariant of invariants) await invariant.look?.(platform)
   for (const one of toldLater) observe(one)
   for (const invariant of invariants) await invariant.conclude(platform, leftovers)
+  if (cleared) for (const invariant of invariants) await invariant.inspect?.(answer(cleared))
   return invariants.map((one) => one.verdict()).flatMap(({ held, name }) => (held ? [] : [name]))
 }
 

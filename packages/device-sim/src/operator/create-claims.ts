@@ -21,6 +21,9 @@ interface ClaimOptions {
   onCreated(id: string): void
 }
 
+/** By which the claims of a run are known. */
+export const labelOf = (prefix: string) => `muster sim ${prefix}`
+
 const concurrent = 4
 const validFor = '24h'
 /** The shortest that there is. */
@@ -33,11 +36,7 @@ export async function createClaims(options: ClaimOptions): Promise<Claims> {
   const byDevice = new Map<string, string>()
   const create = async (request: Record<string, unknown>) => {
     signal.throwIfAborted()
-    const { id, claim } = await operator.post(
-      '/v1/claims',
-      { fleet, label: `muster sim ${prefix}`, ...request },
-      CreatedClaim,
-    )
+    const { id, claim } = await operator.post('/v1/claims', { fleet, label: labelOf(prefix), ...request }, CreatedClaim)
     options.onCreated(id)
     return claim
   }

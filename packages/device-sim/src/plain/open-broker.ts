@@ -28,6 +28,7 @@ export async function openBroker({ url, ca, directory, scenario, devices }: Brok
     platform: undefined,
     invariants: watch,
     equip: async () => () => ({ fleet: 'default', url, claims: {}, ready: { url, ca, directory } }),
+    takeBack: async () => false,
     problems: () => [],
     skipped: invariantNames
       .filter((name) => !judged.includes(name))
@@ -46,6 +47,7 @@ const nobody: PlatformView = {
   certificatesOf: async () => [],
   telemetry: none,
   refusals: none,
+  claims: none,
   revocations: () => [],
   heard: () => new Map(),
 }

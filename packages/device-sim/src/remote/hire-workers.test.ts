@@ -10,7 +10,7 @@ const at = '2026-11-21T07:57:00.000Z'
 const device = (id: string) => ({
   ...{ id, fleet: 'default', group: workersGroup, policy: 'device', policyFrom: 'preset', profile: 'device' },
   ...{ state: 'active', attributes: {}, keyFingerprint: 'ab', enrolledAt: at, stateAt: at, connected: true },
-  ...{ node: 'broker-1', connectedAt: at, seenAt: at, clockSkewSeconds: null },
+  ...{ node: 'broker-1', connectedAt: at, seenAt: at, sessionEndsAt: null, clockSkewSeconds: null },
 })
 
 /** A coordinator that is told `answers` when it looks workers up; they confirm every order. */

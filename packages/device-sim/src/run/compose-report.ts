@@ -14,6 +14,8 @@ interface Played {
   yaml: string
   devices: number
   startedAt: number
+  /** What follows is clearing up. */
+  endedAt: number
   url: string
   phases: RunReport['phases']
   problems: readonly string[]
@@ -48,7 +50,7 @@ export function composeReport(played: Played): RunReport {
     run,
     scenario: { name: scenario.name, title: scenario.title, seed: scenario.seed, devices, yaml },
     startedAt,
-    elapsedMs: Date.now() - startedAt,
+    elapsedMs: played.endedAt - startedAt,
     machine: describeMachine(),
     platform: { url },
     ...(played.skipped.length > 0 && { skipped: [...played.skipped] }),

@@ -1,14 +1,23 @@
 import {
   Certificate,
   type CertificateState,
+  Claim,
   certificateStates,
   Device,
   FleetTelemetryMessage,
   Refusal,
 } from '@muster/contracts'
+import { labelOf } from '../operator/create-claims.ts'
 import type { OperatorApi } from '../operator/operator-api.ts'
 import type { Service } from '../operator/service.ts'
-import type { CertificateRecord, PlatformView, RevocationRecord, StoredMessage } from './platform-view.ts'
+import type {
+  CertificateRecord,
+  ClaimRecord,
+  DeviceRecord,
+  PlatformView,
+  RevocationRecord,
+  StoredMessage,
+} from './platform-view.ts'
 import { readPages } from './read-pages.ts'
 
 interface ViewOptions {
@@ -50,7 +59,12 @@ export async function openPlatformView(options: ViewOptions): Promise<PlatformVi
     async *devices() {
       // The run's own service is named like them.
       for await (const one of readPages(operator, '/v1/devices', Device, { fleet, prefix: begins }))
-        if (one.profile === 'device') yield { id: one.id, state: one.state, connected: one.connected }
+        if (one.profile === 'device') yield presentDevice(one)
+    },
+
+    async *claims() {
+      for await (const one of readPages(operator, '/v1/claims', Claim, { fleet }))
+        if (one.label === labelOf(prefix)) yield presentClaim(one)
     },
 
     async *certificates() {
@@ -82,6 +96,16 @@ export async function openPlatformView(options: ViewOptions): Promise<PlatformVi
     },
   }
 }
+
+const presentDevice = ({ id, state, connected, sessionEndsAt }: Device): DeviceRecord => ({
+  ...{ id, state, connected },
+  sessionEndsAt: sessionEndsAt === null ? undefined : Date.parse(sessionEndsAt),
+})
+
+const presentClaim = ({ id, uses, used, expiresAt }: Claim): ClaimRecord => ({
+  id,
+  left: expiresAt !== null && Date.parse(expiresAt) <= Date.now() ? 0 : uses - used,
+})
 
 const presentCertificate = ({ serial, device, state, notAfter }: Certificate): CertificateRecord => ({
   ...{ serial, device, state },

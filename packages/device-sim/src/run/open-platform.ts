@@ -1,3 +1,4 @@
+import type { ProfileName } from '@muster/contracts'
 import { createInvariants } from '../invariants/create-invariants.ts'
 import { cleanUp } from '../operator/clean-up.ts'
 import { createClaims } from '../operator/create-claims.ts'
@@ -34,14 +35,26 @@ export async function openPlatform(options: PlatformOptions): Promise<Stage> {
   const claimIds: string[] = []
   const watch = watchPlatform(operator, (outage) => onNotice(describeOutage(outage)))
   let hasMade = false
-  if (!keep)
-    opened.defer(async () => {
-      if (!hasMade) return
-      if (watch.outages.at(-1)?.to === undefined && watch.outages.length > 0)
-        return onNotice(`devices ${prefix}-… stay: the platform does not answer`)
-      const leavings = { operator, fleet, prefix, claims: claimIds, signal: AbortSignal.timeout(cleanUpMs) }
-      await cleanUp(leavings).catch((error: unknown) => onNotice(`devices ${prefix}-… stay: ${error}`))
+  let hasFailed = false
+  async function takeBack(...profiles: ProfileName[]): Promise<boolean> {
+    if (keep || !hasMade || hasFailed) return false
+    const isAway = watch.outages.length > 0 && watch.outages.at(-1)?.to === undefined
+    const leavings = {
+      operator,
+      fleet,
+      prefix,
+      profiles,
+      claims: claimIds.splice(0),
+      signal: AbortSignal.timeout(cleanUpMs),
+    }
+    const taking = isAway ? Promise.reject('the platform does not answer') : cleanUp(leavings)
+    await taking.catch((error: unknown) => {
+      hasFailed = true
+      onNotice(`devices ${prefix}-… stay: ${error}`)
     })
+    return !hasFailed
+  }
+  opened.defer(async () => void (await takeBack('device', 'service')))
   opened.use(watch)
   const service = opened.use(await openService({ operator, fleet, name: `${prefix}-operator`, signal }))
   hasMade = true
@@ -67,6 +80,7 @@ export async function openPlatform(options: PlatformOptions): Promise<Stage> {
       const claims = await createClaims({ operator, scenario, fleet, prefix, devices, signal, onCreated })
       return (from, to) => ({ fleet, url: operator.url, claims: claims.of(from, to) })
     },
+    takeBack: () => takeBack('device'),
     problems: () => watch.outages.map(describeOutage),
     skipped: [],
     [Symbol.asyncDispose]: () => closing.disposeAsync(),

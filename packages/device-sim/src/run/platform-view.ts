@@ -38,6 +38,15 @@ export interface DeviceRecord {
   id: string
   state: string
   connected: boolean
+  /** Epoch milliseconds: until then its session is kept although it is away; undefined where none is. */
+  sessionEndsAt: number | undefined
+}
+
+/** One that the run has made. */
+export interface ClaimRecord {
+  id: string
+  /** How many keys may still use it; 0 where it has ended. */
+  left: number
 }
 
 /** What the platform says of the devices of this run: as its operator sees it, over its public interfaces. */
@@ -50,6 +59,7 @@ export interface PlatformView {
   /** By device, and of each in the order in which it was stored. */
   telemetry(): AsyncIterable<StoredMessage>
   refusals(): AsyncIterable<RefusalRecord>
+  claims(): AsyncIterable<ClaimRecord>
   revocations(): readonly RevocationRecord[]
   /** What a service saw delivered live: topic and time of the last message by device, since the run began. */
   heard(): ReadonlyMap<string, { topic: string; at: number }>

@@ -82,7 +82,7 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
 
   await using measuring = await measureProcesses(options.processes ?? [])
   const phases: RunReport['phases'] = []
-  using _ = everySecond(() => {
+  using seconds = everySecond(() => {
     tally.endSecond(Date.now())
     const phase = { index: Math.max(0, phases.length - 1), startedAt: phases.at(-1)?.startedAt ?? startedAt }
     options.onLive?.(describeNow({ scenario, tally, startedAt, phase, invariants: invariants.verdicts() }))
@@ -92,14 +92,16 @@ export async function runScenario(options: RunOptions): Promise<RunReport> {
   await platform?.revocations.settle(receiptsMs)
   // Without all that devices have seen nothing can be concluded.
   if (leftovers) problems.push(...(await invariants.conclude(leftovers)))
-  problems.push(...stage.problems())
+  const ended = { endedAt: Date.now(), others: measuring.list() }
+  seconds[Symbol.dispose]()
   crew.stop()
+  if (leftovers && (await stage.takeBack())) problems.push(...(await invariants.inspect()))
+  problems.push(...stage.problems())
   return composeReport({
-    ...{ run, scenario, yaml, devices, startedAt, phases, problems, tally, following },
+    ...{ run, scenario, yaml, devices, startedAt, phases, problems, tally, following, ...ended },
     url: stage.url,
     skipped: [...(options.skipped ?? []), ...stage.skipped],
     invariants: invariants.verdicts(),
-    others: measuring.list(),
     workers: ready.map((worker, index) => ({ ...worker, name: crew.names[index] ?? '', devices: shares[index] ?? 0 })),
   })
 }

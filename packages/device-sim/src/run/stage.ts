@@ -10,6 +10,8 @@ export interface Stage extends AsyncDisposable {
   invariants: InvariantWatch
   /** Makes what devices need. @returns what the worker of the devices `from` up to, not including, `to` is told of it */
   equip(): Promise<(from: number, to: number) => Pick<Assignment, 'fleet' | 'url' | 'claims' | 'ready'>>
+  /** Takes back what the run has made, where it is not to stay. @returns whether it has */
+  takeBack(): Promise<boolean>
   /** Lines about what has not gone well. */
   problems(): string[]
   /** Lines about what is not played, or not judged, there. */

@@ -10,6 +10,8 @@ export interface InvariantWatch extends AsyncDisposable {
   verdicts(): InvariantVerdict[]
   /** After every device has ended. @returns what could not be judged, a line each */
   conclude(leftovers: readonly string[]): Promise<string[]>
+  /** After the run has taken back what it had made. @returns as `conclude` */
+  inspect(): Promise<string[]>
 }
 
 /** Lets the invariants see what devices see, and every few seconds what the platform says. */
@@ -33,6 +35,16 @@ export function watchInvariants(invariants: readonly Invariant[], platform: Plat
     await looking
   }
 
+  async function each(judge: (invariant: Invariant) => Promise<void> | undefined): Promise<string[]> {
+    const failures: string[] = []
+    for (const invariant of invariants)
+      await judge(invariant)?.catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : error
+        failures.push(`invariant ${invariant.name} could not be judged: ${why}`)
+      })
+    return failures
+  }
+
   return {
     observe(observation) {
       for (const invariant of invariants) invariant.observe(observation)
@@ -40,15 +52,9 @@ export function watchInvariants(invariants: readonly Invariant[], platform: Plat
     verdicts: () => invariants.map((invariant) => invariant.verdict()),
     async conclude(leftovers) {
       await end()
-      const failures: string[] = []
-      for (const invariant of invariants)
-        await invariant.conclude(platform, leftovers).catch((error: unknown) => {
-          failures.push(
-            `invariant ${invariant.name} could not be judged: ${error instanceof Error ? error.message : error}`,
-          )
-        })
-      return failures
+      return each((invariant) => invariant.conclude(platform, leftovers))
     },
+    inspect: () => each((invariant) => invariant.inspect?.(platform)),
     [Symbol.asyncDispose]: end,
   }
 }

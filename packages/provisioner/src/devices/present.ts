@@ -17,6 +17,7 @@ export function presentDevice(row: DeviceRow, attachments: Pick<AttachedPolicies
     connected: row.node !== null,
     connectedAt: row.connectedAt?.toISOString() ?? null,
     seenAt: row.seenAt?.toISOString() ?? null,
+    sessionEndsAt: (row.node === null && row.sessionEndsAt?.toISOString()) || null,
   }
 }
 

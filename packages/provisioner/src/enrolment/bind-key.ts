@@ -70,7 +70,7 @@ function beginLife(claim: ClaimRow, id: string, key: NewKey, at: Date): DeviceRo
     keyFingerprint: key.keyFingerprint,
     attributes: key.attributes ?? {},
     ...{ enrolledAt: at, stateAt: at },
-    ...{ node: null, connectedAt: null, seenAt: null, clockSkewSeconds: null, roots: null },
+    ...{ node: null, connectedAt: null, seenAt: null, sessionEndsAt: null, clockSkewSeconds: null, roots: null },
   }
 }
 

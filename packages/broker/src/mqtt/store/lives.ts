@@ -21,6 +21,9 @@ export interface SessionOptions {
   queuedBytes?: number | undefined
 }
 
+/** Until when the session of one that is away is kept; undefined: there is none any more. */
+export type OnKept = (key: string, endsAt: number | undefined) => void
+
 const maxLevels = 100
 
 /** When sessions begin and end, and what they are subscribed to. */
@@ -30,13 +33,22 @@ export class Lives {
   readonly #queues: Queues
   readonly #limits: Limits
   readonly #now: () => number
+  readonly #onKept: OnKept
 
-  constructor(options: { state: State; journal: Journal; queues: Queues; limits: Limits; now(): number }) {
+  constructor(options: {
+    state: State
+    journal: Journal
+    queues: Queues
+    limits: Limits
+    now(): number
+    onKept: OnKept
+  }) {
     this.#state = options.state
     this.#journal = options.journal
     this.#queues = options.queues
     this.#limits = options.limits
     this.#now = options.now
+    this.#onKept = options.onKept
   }
 
   /** Answers whether there was one to go on with. */
@@ -72,6 +84,7 @@ export class Lives {
     session.endsAt = this.#now() + session.expirySeconds * 1_000
     this.#state.sessionEnds.set(session, session.endsAt)
     this.#journal.note(this.#put(session))
+    this.#onKept(key, session.endsAt)
   }
 
   /** Resolves when nothing is left of it on disk either. */
@@ -87,6 +100,7 @@ export class Lives {
     session.gone = true
     sessions.delete(key)
     sessionEnds.set(session, undefined)
+    this.#onKept(key, undefined)
     for (const subscription of session.subscriptions) subscriptions.remove(subscription)
     const records = [
       sessionRecordKey(key),

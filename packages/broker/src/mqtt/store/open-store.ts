@@ -3,6 +3,7 @@ import { repeat } from '@muster/db'
 import type { Limits } from '../../limits.ts'
 import type { Observer } from '../../observer.ts'
 import { type Journal, openJournal } from './journal.ts'
+import type { OnKept } from './lives.ts'
 import { loadState } from './load.ts'
 import { findLoss, openLevel } from './open-level.ts'
 import { aliveEveryMs, aliveKey } from './records.ts'
@@ -16,6 +17,8 @@ export interface StoreOptions {
   limits: Limits
   observer: Pick<Observer, 'dropped' | 'failed' | 'sessionsWritten'>
   now(): Date
+  /** Hears of each session that is there at the beginning, and of what becomes of it and others. */
+  onKept?: OnKept
 }
 
 export interface OpenedStore {

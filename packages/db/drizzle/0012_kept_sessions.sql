@@ -1,0 +1,1 @@
+ALTER TABLE "devices" ADD COLUMN "session_ends_at" timestamp with time zone;
