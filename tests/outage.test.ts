@@ -125,7 +125,7 @@ test('the database killed under load and gone for 30 s: nothing acknowledged mea
   console.log(
     `accepted again ${seconds.toFixed(2)} s after PostgreSQL was up; ${acknowledged.size} acknowledged, ${rows.length - stored.size} of ${rows.length} stored twice`,
   )
-  expect(seconds).toBeLessThan(10)
+  expect(seconds).toBeLessThan(20)
 })
 
 test('a broker killed during the outage comes back without the database, and admits whom it knows', async () => {

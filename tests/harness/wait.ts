@@ -2,7 +2,7 @@
 export async function waitFor<T>(
   what: string,
   ask: () => Promise<T> | T,
-  { timeoutMs = 10_000, everyMs = 20 }: { timeoutMs?: number; everyMs?: number } = {},
+  { timeoutMs = 30_000, everyMs = 20 }: { timeoutMs?: number; everyMs?: number } = {},
 ): Promise<NonNullable<T>> {
   const end = performance.now() + timeoutMs
   let last: unknown
@@ -23,7 +23,7 @@ export async function waitFor<T>(
 export function nextEvent<T = unknown>(
   emitter: { once(name: string, listener: (value: T) => void): unknown },
   name: string,
-  timeoutMs = 10_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no ${name} event in ${timeoutMs} ms`)), timeoutMs)

@@ -18,7 +18,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // Run by root, the server is another account and must be able to pass.
   if (process.getuid?.() === 0) await chmod(directory, 0o711)
   const shared = path.join(directory, 'shared')
-  const cluster = await openEmbeddedPostgres({ directory: path.join(directory, 'pg'), shared, maxConnections: 400 })
+  const options = { directory: path.join(directory, 'pg'), shared, maxConnections: 400, isDurable: false }
+  const cluster = await openEmbeddedPostgres(options)
   await migrateDb(cluster.url('muster_owner'))
   project.provide(
     'testCluster',

@@ -34,7 +34,7 @@ function start(): { child: ChildProcess; events: FleetEvent[] } {
   return { child, events }
 }
 
-const patient = { timeout: 8_000 }
+const patient = { timeout: 30_000 }
 const untilPublished = (events: FleetEvent[]) =>
   vi.waitFor(() => expect(events.filter(({ type }) => type === 'published')).toHaveLength(3), patient)
 

@@ -50,7 +50,7 @@ describe('works', () => {
     await renew({ store: device.store, newKey: true })
     const body = JSON.parse(device.server.bodies.at(-1) ?? '')
     expect(body.roots).toEqual([certificateFingerprint(device.server.ca.root.raw)])
-    expect(Math.abs(Date.parse(body.deviceTime) - Date.now())).toBeLessThan(5_000)
+    expect(Math.abs(Date.parse(body.deviceTime) - Date.now())).toBeLessThan(60_000)
     expect(device.server.bodies.join()).not.toContain('PRIVATE')
   })
 

@@ -27,7 +27,7 @@ async function start(at: Place): Promise<Server> {
   const binaries = await openBinaries(at.account, locateBinaries(), path.join(root, 'shared'), log)
   await initialiseCluster(at, binaries)
   const { path: socketDirectory } = await openSocketDirectory(at)
-  return await startServer(at, binaries, { socketDirectory, maxConnections: 20 })
+  return await startServer(at, binaries, { socketDirectory, maxConnections: 20, isDurable: true })
 }
 
 test('a server without an owner is stopped by the next start', async () => {

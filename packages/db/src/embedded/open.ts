@@ -17,6 +17,8 @@ export interface EmbeddedPostgresOptions {
   /** Where root keeps what PostgreSQL's account cannot reach in `directory`. */
   shared?: string | undefined
   maxConnections?: number | undefined
+  /** Default: yes. No, for what is thrown away: nothing waits for the disk, and a crash of the machine may lose it all. */
+  isDurable?: boolean | undefined
 }
 
 export interface EmbeddedPostgres extends AsyncDisposable {
@@ -44,14 +46,15 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
 }
 
 async function open(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { directory, log = () => {}, shared = '/var/lib/muster', maxConnections = 100 } = options
+  const { directory, log = () => {}, shared = '/var/lib/muster', maxConnections = 100, isDurable = true } = options
   await using opened = new AsyncDisposableStack()
   const place = opened.use(await openPlace(path.resolve(directory), shared, log))
   const binaries = await openBinaries(place.account, locateBinaries(), shared, log)
   await stopLeftover(place, log)
   await initialiseCluster(place, binaries)
   const socket = opened.use(await openSocketDirectory(place))
-  const server = opened.use(await startServer(place, binaries, { socketDirectory: socket.path, maxConnections }))
+  const settings = { socketDirectory: socket.path, maxConnections, isDurable }
+  const server = opened.use(await startServer(place, binaries, settings))
   opened.use(guardServer(server, place.account))
   const url = (role: string = 'muster_owner', database = 'muster') =>
     `postgresql://${role}@localhost:5432/${database}?host=${encodeURIComponent(socket.path)}&sslmode=disable`

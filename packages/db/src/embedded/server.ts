@@ -28,6 +28,8 @@ export function clusterName({ data }: Place): string {
 export interface ServerOptions {
   socketDirectory: string
   maxConnections: number
+  /** Whether what was committed outlives the machine's own crash. */
+  isDurable: boolean
 }
 
 export async function startServer(place: Place, binaries: string, options: ServerOptions): Promise<Server> {
@@ -39,9 +41,9 @@ export async function startServer(place: Place, binaries: string, options: Serve
     max_connections: options.maxConnections,
     shared_buffers: '64MB',
     max_wal_size: '1GB',
-    fsync: 'on',
+    fsync: options.isDurable ? 'on' : 'off',
     synchronous_commit: 'on',
-    full_page_writes: 'on',
+    full_page_writes: options.isDurable ? 'on' : 'off',
     log_checkpoints: 'off',
     log_timezone: 'UTC',
     timezone: 'UTC',

@@ -83,10 +83,10 @@ test('the names of a run change the names of its devices and nothing else', () =
   expect(() => planDevice(read(3), 'run', 257)).toThrow(RangeError)
 })
 
-test('ten thousand devices are planned in a fraction of a second', { timeout: 30_000 }, () => {
+test('ten thousand devices are planned in a fraction of a second', () => {
   const { scenario } = parseScenario(write(1), { devices: 10_000 })
-  const begin = performance.now()
+  const begin = process.cpuUsage()
   expect(planAll(scenario)).toHaveLength(10_000)
   // Takes 0.2 s where nothing else is done.
-  expect(performance.now() - begin).toBeLessThan(10_000)
+  expect(process.cpuUsage(begin).user).toBeLessThan(10_000_000)
 })

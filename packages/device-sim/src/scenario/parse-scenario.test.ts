@@ -188,9 +188,9 @@ test.each([
   ['aliases that multiply', bomb.join('\n'), /cannot be read/],
   ['thousands of mistakes', good + Array.from({ length: 8_800 }, (_, n) => `${n}:\n`).join(''), /is not known/],
   ['nesting without end', '['.repeat(60_000), /is not YAML|cannot be read/],
-])('refused, and soon: %s', { timeout: 30_000 }, (_, text, message) => {
-  const begin = performance.now()
+])('refused, and soon: %s', (_, text, message) => {
+  const begin = process.cpuUsage()
   const read = readScenario(text)
   expect('problems' in read && read.problems[0]?.message).toMatch(message)
-  expect(performance.now() - begin).toBeLessThan(20_000)
+  expect(process.cpuUsage(begin).user).toBeLessThan(20_000_000)
 })

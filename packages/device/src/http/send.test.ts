@@ -22,7 +22,7 @@ test.each([
   const failure = await send({ ...limits, url: new URL('/v1/enrol', server.url), body: {} }).catch((error) => error)
   expect(failure).toBeInstanceOf(TemporaryFailure)
   expect(failure.error.code).toBe('unavailable')
-  expect(performance.now() - startedAt).toBeLessThan(2_000)
+  expect(performance.now() - startedAt).toBeLessThan(20_000)
 })
 
 test('a server that never stops answering is left at the limit', async () => {
