@@ -53,6 +53,19 @@ test('two workers play the devices of a run, and of the next', { timeout: 120_00
   expect(one.output() + two.output()).not.toContain('muster1.')
   one.child.kill('SIGINT')
   expect(await one.exited(), one.output()).toBe(0)
+  // Also while nobody hears it.
+  await stack.process('broker').kill()
+  two.child.kill('SIGINT')
+  expect(await two.exited(), two.output()).toBe(0)
+  await stack.start('broker')
+})
+
+test('a device of another group is no worker, and learns it at once', async () => {
+  const file = join(stack.data, 'other.claim')
+  await writeFile(file, await stack.createClaim(), { mode: 0o600 })
+  await using worker = startMuster(stack, 'sim', 'worker', '--claim-file', file, '--name', 'far-0')
+  expect(await worker.exited(), worker.output()).toBe(1)
+  expect(worker.output()).toMatch(/far-0 is of the group default: a worker's claim is of sim-workers/)
 })
 
 test('a worker whose devices die fails the run, and is there for the next', { timeout: 120_000 }, async () => {

@@ -3,8 +3,8 @@ import { expect, test, vi } from 'vitest'
 import type { OperatorApi } from '../operator/operator-api.ts'
 import type { Service } from '../operator/service.ts'
 import { decodeFrame, encodeFrame, unpackMessage } from './frame.ts'
-import { hireWorkers, workersGroup } from './hire-workers.ts'
-import { offersTopic, reportsTopic } from './topics.ts'
+import { hireWorkers } from './hire-workers.ts'
+import { offersTopic, reportsTopic, workersGroup } from './topics.ts'
 
 const at = '2026-11-21T07:57:00.000Z'
 const device = (id: string) => ({

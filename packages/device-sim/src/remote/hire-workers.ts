@@ -8,9 +8,7 @@ import type { WorkerLink } from '../run/worker-link.ts'
 import type { Order } from '../worker/messages.ts'
 import { Channel } from './channel.ts'
 import { Offer, parseReport } from './messages.ts'
-import { allReports, ordersTopic } from './topics.ts'
-
-export const workersGroup = 'sim-workers'
+import { allReports, ordersTopic, workersGroup } from './topics.ts'
 
 const flushMs = 5_000
 

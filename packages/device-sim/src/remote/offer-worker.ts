@@ -1,5 +1,6 @@
 import { availableParallelism, hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MusterError } from '@muster/contracts'
 import { connect, enrol, keepRenewed, memoryStore, openStore } from '@muster/device'
 import type { MqttClient } from 'mqtt'
 import { startLocalWorker } from '../run/local-worker.ts'
@@ -7,7 +8,7 @@ import type { WorkerLink } from '../run/worker-link.ts'
 import { Channel } from './channel.ts'
 import { isFirstFrame } from './frame.ts'
 import { type Offer, parseOrder } from './messages.ts'
-import { offersTopic, ordersTopic, reportsTopic } from './topics.ts'
+import { offersTopic, ordersTopic, reportsTopic, workersGroup } from './topics.ts'
 
 export interface OfferOptions {
   /** The provisioner. Devices are played against this one, whatever an order says. */
@@ -36,7 +37,13 @@ interface Session {
 export async function offerWorker(options: OfferOptions): Promise<void> {
   const { url, claim, directory, name, signal, onState } = options
   const store = directory === undefined ? memoryStore() : await openStore(directory)
-  const { device } = await enrol({ url, claim, store, device: name, signal })
+  const onRetry = ({ error }: { error: MusterError }) => onState(`tries again: ${error.code}: ${error.detail}`)
+  const { device } = await enrol({ url, claim, store, device: name, signal, onRetry })
+  if (device.group !== workersGroup)
+    throw new MusterError(
+      'forbidden',
+      `${device.id} is of the group ${device.group}: a worker's claim is of ${workersGroup}`,
+    )
   const client = await connect({ store, signal, maxReconnectMs: 5_000 })
   await using _ = keepRenewed({ store, client })
   const topics = { orders: ordersTopic(device.fleet, device.id, ''), offers: offersTopic(device.fleet, device.id) }

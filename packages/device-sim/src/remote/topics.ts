@@ -1,3 +1,6 @@
+/** Devices of it are given claims and devices to play. */
+export const workersGroup = 'sim-workers'
+
 /** All within what the default policy grants a device, and a service. */
 const baseOf = (fleet: string, worker: string) => `fleets/${fleet}/devices/${worker}`
 
