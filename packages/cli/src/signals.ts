@@ -1,3 +1,6 @@
+/** As shells tell it: ended by Ctrl-C. */
+export const interruptedCode = 130
+
 /** Aborted by the first signal that asks us to end. Disposing of it gives the signals back. */
 export function untilSignal(onSecond?: () => void): { signal: AbortSignal } & Disposable {
   const controller = new AbortController()

@@ -3,7 +3,7 @@ import { CreatedClaim } from '@muster/contracts'
 import { type FleetEvent, type FleetOptions, formatSummary, runFleet } from '@muster/device-sim'
 import { notify, print } from '../io.ts'
 import { type Cli, findApiUrl, findFleet, type GlobalOptions, openOperatorApi } from '../settings.ts'
-import { untilSignal } from '../signals.ts'
+import { interruptedCode, untilSignal } from '../signals.ts'
 import { readClaimFile } from './read-claim-file.ts'
 
 export interface SimOptions extends GlobalOptions {
@@ -12,7 +12,7 @@ export interface SimOptions extends GlobalOptions {
   seed: number
   ramp: number
   interval: number
-  qos: number
+  qos: '0' | '1' | '2'
   group: string
   duration?: number
   store?: string
@@ -23,7 +23,7 @@ export interface SimOptions extends GlobalOptions {
 
 export async function simulate(cli: Cli, options: SimOptions): Promise<void> {
   const { devices, prefix, seed, ramp, interval: intervalMs, duration, store } = options
-  const qos = options.qos === 0 || options.qos === 2 ? options.qos : 1
+  const qos = Number(options.qos) as 0 | 1 | 2
   const fleet: FleetOptions = {
     url: findApiUrl(cli, options),
     claim: await obtainClaim(cli, options),
@@ -34,7 +34,7 @@ export async function simulate(cli: Cli, options: SimOptions): Promise<void> {
     ...(store !== undefined && { store: resolve(store) }),
     onEvent: (event) => report(cli, event),
   }
-  using stop = untilSignal()
+  using stop = untilSignal(() => process.exit(interruptedCode))
   const summary = await runFleet({ ...fleet, signal: stop.signal })
   print(cli.io, options.json ? JSON.stringify(summary, null, 2) : formatSummary(summary))
 }

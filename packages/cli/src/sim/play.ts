@@ -6,9 +6,10 @@ import { createView, type RunReport, reduceScenario, runScenario, tryDirectory, 
 import { CliError, exitCodes } from '../exit.ts'
 import { print } from '../io.ts'
 import type { Cli } from '../settings.ts'
-import { untilSignal } from '../signals.ts'
+import { interruptedCode, untilSignal } from '../signals.ts'
 import { chooseStage, type StageOptions } from './choose-stage.ts'
 import { loadScenario, type SizeOptions } from './load-scenario.ts'
+import { requireRoom } from './require-room.ts'
 
 interface PlayOptions extends SizeOptions, Omit<StageOptions, 'workers'> {
   workers?: number
@@ -16,20 +17,19 @@ interface PlayOptions extends SizeOptions, Omit<StageOptions, 'workers'> {
 }
 
 const devicesPerWorker = 500
-/** As shells tell it: ended by Ctrl-C. */
-const interruptedCode = 130
 
 /** `muster sim run`. @throws CliError where the verdict is no */
 export async function playScenario(cli: Cli, options: PlayOptions, name: string): Promise<void> {
   const whole = await loadScenario(name, options)
   const played = options.broker === undefined ? whole : reduceScenario(whole)
+  const { workers = countWorkers(whole.devices) } = options
+  if (options.remote === undefined) requireRoom({ devices: whole.devices, workers })
   const directory = await prepareDirectory(options.report)
   await using opened = new AsyncDisposableStack()
   // A second Ctrl-C waits for nothing.
   const { signal } = opened.use(untilSignal(() => process.exit(interruptedCode)))
   const view = opened.use(createView({ stream: options.json ? cli.io.stderr : cli.io.stdout }))
   const onNotice = (line: string) => view.say(line)
-  const { workers = countWorkers(whole.devices) } = options
   const stage = await chooseStage(cli, { ...options, workers }, { opened, signal, onNotice })
   const running = runScenario({ ...played, ...stage, signal, onNotice, onLive: (state) => view.show(state) })
   const report = await running.catch((error: unknown) => {

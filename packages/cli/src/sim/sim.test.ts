@@ -54,6 +54,23 @@ test('what is wrong is told with its place and a hint, and the exit code says so
   expect(JSON.parse(json.stdout)).toMatchObject({ valid: false, problems: { length: 3 } })
 })
 
+test('more devices than the machine can hold are refused before anything is made', async () => {
+  const huge = await runCommand(
+    { MUSTER_API_URL: 'https://localhost:1' },
+    'sim',
+    'run',
+    await file(mine),
+    '--devices',
+    '1000000',
+  )
+  expect([huge.code, huge.stderr]).toEqual([
+    2,
+    expect.stringMatching(/^muster: 1,000,000 devices are too many.*local ports/),
+  ])
+  const small = await runCommand({ MUSTER_DATA: '/nowhere' }, 'sim', 'run', await file(mine))
+  expect([small.code, small.stderr]).toEqual([3, expect.stringContaining('no root certificate')])
+})
+
 test('what a scenario says does not act on the terminal', async () => {
   const bad = await file(mine.replace('count: 40', 'count: 40, "\\e]0;x\\a": 1'))
   for (const command of ['validate', 'run']) {

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { offerWorker } from '@muster/device-sim'
 import { notify } from '../io.ts'
 import { type Cli, findApiUrl, type GlobalOptions } from '../settings.ts'
-import { untilSignal } from '../signals.ts'
+import { interruptedCode, untilSignal } from '../signals.ts'
 import { readClaimFile } from './read-claim-file.ts'
 
 interface WorkerOptions extends GlobalOptions {
@@ -17,7 +17,7 @@ interface WorkerOptions extends GlobalOptions {
 export async function playForOthers(cli: Cli, options: WorkerOptions): Promise<void> {
   const claim = await readClaimFile(options.claimFile)
   const directory = options.store === undefined ? undefined : resolve(options.store)
-  using stop = untilSignal(() => process.exit(130))
+  using stop = untilSignal(() => process.exit(interruptedCode))
   const { name = chooseName() } = options
   const onState = (line: string) => notify(cli.io, line)
   try {
