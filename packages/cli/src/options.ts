@@ -32,3 +32,9 @@ export function parseShare(text: string): number {
   if (share >= 0 && share <= 100) return share
   throw new InvalidArgumentError('A share like 10% or 0.1 is expected.')
 }
+
+/** The first part of devices' names. */
+export function parsePrefix(text: string): string {
+  if (/^[a-z0-9][a-z0-9._-]{0,50}$/.test(text)) return text
+  throw new InvalidArgumentError('Lower-case letters, digits, dots and dashes are expected, 51 at most.')
+}

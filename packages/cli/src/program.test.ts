@@ -129,11 +129,18 @@ test.each([
   [['devices', 'revoke', 'pump-7', '--reason', 'angry'], /Allowed choices/],
   [['devices', 'show'], /missing required argument/],
   [['devices', 'list', '--url', 'http://localhost'], /--url/],
+  [['sim', 'fleet', '--prefix', 'Gerät'], /Lower-case letters/],
+  [['sim', 'fleet', '--qos', '7'], /Allowed choices are 0, 1, 2/],
 ])('%j is a mistake of usage', async (args, message) => {
   const { code, stderr } = await api.run(...args)
   expect(code).toBe(2)
   expect(stderr).toMatch(message)
   expect(api.requests).toEqual([])
+})
+
+test('the version is that of the package, and of Node', async () => {
+  const { code, stdout } = await api.run('--version')
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^muster \d+\.\d+\.\d+, Node \d+/)])
 })
 
 test('help is no mistake', async () => {

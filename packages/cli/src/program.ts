@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import { addCaCommands } from './ca/commands.ts'
 import { addCertificateCommands } from './certificates/commands.ts'
 import { addClaimCommands } from './claims/commands.ts'
@@ -34,6 +35,7 @@ export async function runProgram(cli: Cli, args: readonly string[]): Promise<num
 export function createProgram(cli: Cli): Command {
   const program = new Command('muster')
     .description('Provision, connect and revoke fleets of IoT devices.')
+    .version(`muster ${manifest.version}, Node ${process.versions.node}`)
     .option('--url <url>', 'the API (MUSTER_API_URL; https://localhost:8443)')
     .option('--data <dir>', 'the data directory of `muster up` (MUSTER_DATA; .muster)')
     .option('--ca <file>', 'root certificate to trust (<data>/ca/root.crt)')

@@ -1,6 +1,6 @@
 import type { MeasuredProcess } from '@muster/device-sim'
-import { type Command, InvalidArgumentError } from 'commander'
-import { parseCount, parseFactor, parseShare } from '../options.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseCount, parseFactor, parsePrefix, parseShare } from '../options.ts'
 import type { Cli } from '../settings.ts'
 
 // Each action loads what it needs, the SDK and MQTT: other commands start faster without.
@@ -94,11 +94,11 @@ function addFleet(sim: Command, cli: Cli): void {
     .command('fleet')
     .description('a fleet of simulated devices, until Ctrl-C')
     .option('--devices <n>', 'how many', parseCount, 10)
-    .option('--prefix <name>', 'names are <prefix>-0001 …', 'sim')
+    .option('--prefix <name>', 'names are <prefix>-0001 …', parsePrefix, 'sim')
     .option('--seed <n>', 'the same seed gives the same devices and readings', parseCount, 1)
     .option('--ramp <n>', 'devices started a second', parseCount, 50)
     .option('--interval <ms>', 'between two readings of a device', parseCount, 1_000)
-    .option('--qos <0|1|2>', 'of the readings', Number, 1)
+    .addOption(new Option('--qos <level>', 'of the readings').choices(['0', '1', '2']).default('1'))
     .option('--group <name>', 'the group they enrol in', 'default')
     .option('--duration <seconds>', 'end after so long', parseCount)
     .option('--store <dir>', 'keep keys and certificates there, so that the same devices come back')
