@@ -89,6 +89,7 @@ split_pem() {
 # The root that the claim names, over a connection that proves nothing and carries no secret.
 pin_root() {
   [ -s roots.pem ] && return
+  [ -r "$claim_file" ] || stop 75 "$claim_file cannot be read"
   named=$(sed -n 's/^muster1\.[0-9a-f]\{16\}\.[A-Za-z0-9_-]\{43\}\.\([0-9a-f]\{64\}\)$/\1/p' "$claim_file")
   [ -n "$named" ] || stop 77 "claim-invalid: $claim_file does not hold a claim"
   until curl --silent --show-error --fail --insecure --connect-timeout 10 --max-time 30 --max-filesize 65536 \

@@ -1,6 +1,6 @@
 """A device: enrols, publishes, answers commands and keeps its certificate renewed.
 muster_device.py <provisioner> <claim file> <directory> [seconds between readings] [seconds between questions when to renew]
-Exit codes: 0 asked to end, 64 wrong arguments, 76 not the server of the claim, 77 refused for good."""
+Exit codes: 0 asked to end, 64 wrong arguments, 75 no claim to read, 76 not the server of the claim, 77 refused for good."""
 import json
 import os
 import random
@@ -157,7 +157,11 @@ def enrol(store, provisioner, claim_file):
     enrolment = store.load_enrolment()
     if enrolment:
         return enrolment
-    claim = Path(claim_file).read_text().strip()
+    try:
+        claim = Path(claim_file).read_text().strip()
+    except (OSError, ValueError) as error:
+        print(f'{claim_file} cannot be read: {error}', file=sys.stderr)
+        sys.exit(75)
     store.make_key()
     persist(lambda: provisioner.pin_root(claim))
     return persist(lambda: provisioner.enrol(claim))
