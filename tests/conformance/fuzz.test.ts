@@ -1,4 +1,4 @@
-import { createDice, createPackets, mutate, split } from '@muster/broker/testing'
+import { createDice, createPackets, createProgress, mutate, split } from '@muster/broker/testing'
 import { expect, test, vi } from 'vitest'
 import { startConformance } from './harness.ts'
 
@@ -40,12 +40,14 @@ test(
     }
 
     let secrets = 0
+    const progress = createProgress('over TLS, connections', wanted)
     for (let done = 0; done < wanted; done += attackers.length) {
       witness.send({
         ...{ cmd: 'publish', topic: `${own('victim')}/commands/secret`, payload: `TOP-SECRET-${++secrets}` },
         ...{ qos: 1, messageId: 1 + (secrets % 60_000), dup: false, retain: false },
       })
       await Promise.all(attackers.map(attack))
+      progress(done)
     }
 
     await held.next('publish', secrets)

@@ -39,7 +39,7 @@ async function openPlainGateway(platform: Platform, port: number, clientIds: str
     return identity
   }
   // Suites wait for seconds only, and an enrolment on a busy machine can take that long.
-  for (const clientId of clientIds) await identityOf(clientId)
+  for (const clientId of clientIds) await greet(platform, await identityOf(clientId))
   const server = createServer((socket) => {
     socket.on('error', () => {})
     carry(platform, socket, identityOf).catch(() => socket.destroy())
@@ -54,21 +54,24 @@ async function openPlainGateway(platform: Platform, port: number, clientIds: str
   }
 }
 
+function openTls({ nodes: [node], ca }: Platform, { key, cert }: Identity) {
+  const socket = connectTls({ host: '127.0.0.1', port: node?.port, servername: 'localhost', ca, key, cert })
+  return socket.on('error', () => {})
+}
+
+/** The first handshakes of a process are its slowest, and a suite waits 0.3 s for its CONNACK. */
+async function greet(platform: Platform, identity: Identity): Promise<void> {
+  const socket = openTls(platform, identity)
+  await once(socket, 'secureConnect')
+  socket.destroy()
+}
+
 async function carry(platform: Platform, plain: Socket, identityOf: (clientId: string) => Promise<Identity>) {
   const first = await readFirstPacket(plain)
   if (!first) return
-  const { id, key, cert } = await identityOf(first.clientId ?? '')
-  const [node] = platform.nodes
-  const secure = connectTls({
-    host: '127.0.0.1',
-    port: node?.port,
-    servername: 'localhost',
-    ca: platform.ca,
-    key,
-    cert,
-  })
-  secure.on('error', () => {})
-  secure.write(first.clientId ? renameClient(first.bytes, id) : first.bytes)
+  const identity = await identityOf(first.clientId ?? '')
+  const secure = openTls(platform, identity)
+  secure.write(first.clientId ? renameClient(first.bytes, identity.id) : first.bytes)
   plain.pipe(secure)
   secure.pipe(plain)
   // What it has sent last, its DISCONNECT, still has to arrive.

@@ -18,6 +18,18 @@ export function createDice(seed: number): Dice {
   return { roll, pick: (of) => of[roll(of.length)] as (typeof of)[number] }
 }
 
+/** Says each tenth of a long run; in a short one nothing. */
+export function createProgress(what: string, wanted: number): (done: number) => void {
+  const begun = performance.now()
+  let said = 0
+  return (done) => {
+    const tenths = Math.min(10, Math.floor((10 * done) / wanted))
+    if (wanted < 1_000 || tenths <= said) return
+    said = tenths
+    console.log(`${what}: ${done} of ${wanted} after ${Math.round((performance.now() - begun) / 1_000)} s`)
+  }
+}
+
 const foreign = [
   '#',
   '+/#',

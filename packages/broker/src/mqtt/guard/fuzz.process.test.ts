@@ -12,7 +12,7 @@ import { defaultLimits } from '../../limits.ts'
 import { createMetrics } from '../../metrics.ts'
 import { createObserver } from '../../observer.ts'
 import { Session } from '../../sessions/session.ts'
-import { createDice, createPackets, type Dice, mutate, split } from '../../testing/mutate.ts'
+import { createDice, createPackets, createProgress, type Dice, mutate, split } from '../../testing/mutate.ts'
 import { openMqtt } from '../aedes.ts'
 import { requireClientId, requireWill } from '../connect-rules.ts'
 import { readConnect } from '../read-connect.ts'
@@ -22,6 +22,7 @@ import { Violation } from './violation.ts'
 
 /** Malformed packets in all; `node tests/bench/fuzz.ts` asks for more. */
 const wanted = Number(process.env.MUSTER_FUZZ ?? 20_000)
+const isLong = wanted > 20_000
 const seed = Number(process.env.MUSTER_FUZZ_SEED ?? 4)
 const timeout = 60_000 + wanted
 
@@ -74,7 +75,11 @@ test('the decoder: nothing but packets and violations comes out, whatever goes i
   }
   while (violations < wanted / 10) attempt()
   const before = heapBytes()
-  while (violations < wanted) attempt()
+  const progress = createProgress('decoder, malformed packets', isLong ? wanted : 0)
+  while (violations < wanted) {
+    attempt()
+    progress(violations)
+  }
   expect(heapBytes() - before).toBeLessThan(8 * 1_048_576)
   expect(packets).toBeGreaterThan(violations / 4)
   // It reaches every kind of violation.
@@ -188,12 +193,14 @@ test('the broker behind it: no effect beyond the policy, no leak, no failure', {
     secrets.received += held.seen.splice(0).filter(({ cmd }) => cmd === 'publish').length
     return secrets.received
   }
+  const progress = createProgress('broker, connections', isLong ? wanted / 8 : 0)
   const round = async (connections: number) => {
     for (let done = 0; done < connections; done += 16) {
       const payload = `TOP-SECRET-${++secrets.sent}`
       commander.send({ cmd: 'publish', topic: `${victim}/commands/secret`, payload, qos: 0, dup: false, retain: false })
       await Promise.all(Array.from({ length: 16 }, attack))
       count()
+      progress(streams)
       for (const packet of witness.seen.splice(0))
         if (packet.cmd === 'publish' && !packet.payload.toString().startsWith('TOP-SECRET')) {
           const device = packet.topic.split('/')[3] ?? ''
