@@ -54,8 +54,8 @@ function openTls({ target, manner, resume }: HammerOrder, { id, key, cert }: Ide
   socket.on('secureConnect', () => {
     report.handshakes++
     if (socket.isSessionReused()) report.resumed++
-    socket.write(generate(hello, { protocolVersion: 5 }))
-    if (manner === 'impatient') socket.end()
+    const leave = manner === 'impatient' ? () => socket.destroy() : undefined
+    socket.write(generate(hello, { protocolVersion: 5 }), leave)
   })
   socket.on('data', () => socket.destroy())
   return socket
