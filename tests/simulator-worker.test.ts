@@ -27,7 +27,11 @@ const scenario = {
       keygen: 'device',
       telemetry: [{ every, topic: 'telemetry/energy', payload: { shape: 'meter' }, qos: { '0': 1, '2': 1 } }],
     },
-    board: { count: 2, client: 'sdk', telemetry: [{ every }] },
+    // Their renewals come over MQTT in the end.
+    board: {
+      ...{ count: 2, client: 'sdk', telemetry: [{ every }] },
+      faults: [{ do: 'lose-answer', to: 'renew', times: 2 }],
+    },
     old: { count: 2, mqtt: { version: 4 }, telemetry: [{ every }], commands: 'ignore' },
   },
   phases: [
@@ -103,6 +107,10 @@ test('they renew with new keys, and go through new firmware with them', async ()
   await waitFor('renewed', async () => counts()?.renewals === devices && counts()?.connected === devices)
   const renewed = worker.saw('certificate').filter(({ by }) => by === 'renew')
   expect(renewed).toHaveLength(devices)
+  expect(worker.saw('fault')).toHaveLength(4)
+  // Over the connection that there is, and not over another one that ends it.
+  expect(worker.saw('closed').filter(({ byUs }) => !byUs)).toEqual([])
+  expect(worker.saw('overheard')).toEqual([])
   await worker.play(4)
   await waitFor('back', async () => counts()?.connected === devices)
   const last = new Map(worker.saw('connected').map(({ device, serial }) => [device, serial]))

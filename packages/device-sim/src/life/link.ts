@@ -1,3 +1,4 @@
+import type { MqttClient } from 'mqtt'
 import type { Voice } from '../faults/actor.ts'
 import type { Message } from './message.ts'
 
@@ -21,6 +22,8 @@ export interface Link {
   voice(): Voice
   /** Of a client that comes back by itself: for it not being connected is no reason to open another. */
   readonly returning?: Returning
+  /** The SDK's own: what it renews by where the provisioner cannot be reached, in place of a connection that would end this one. */
+  readonly client?: MqttClient
 }
 
 export interface Returning {

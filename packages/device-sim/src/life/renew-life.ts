@@ -75,7 +75,8 @@ async function getNext(life: Life, newKeys: boolean, signal: AbortSignal): Promi
         signal.throwIfAborted()
         startedAt = performance.now()
         const { dial, now } = equipment
-        return renew({ store, newKey: newKeys, keyAlgorithm: plan.keyAlgorithm, signal, onRetry, dial, now })
+        const client = life.link?.client
+        return renew({ store, client, newKey: newKeys, keyAlgorithm: plan.keyAlgorithm, signal, onRetry, dial, now })
       },
       'renew',
     )

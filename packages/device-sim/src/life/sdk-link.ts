@@ -37,8 +37,8 @@ class SdkLink implements Link {
   tookMs: number | undefined
   sessionPresent = false
   readonly returning: Returning
+  readonly client: MqttClient
   readonly #life: Life
-  readonly #client: MqttClient
   readonly #renewing: AsyncDisposable | undefined
   readonly #waiting = new Set<Message>()
   #end: { reasonCode: number | undefined; reason: string } | undefined
@@ -46,7 +46,7 @@ class SdkLink implements Link {
 
   constructor(life: Life, client: MqttClient, tookMs: number) {
     this.#life = life
-    this.#client = client
+    this.client = client
     this.tookMs = tookMs
     this.returning = { hurry: () => this.#hurry(), interrupt: () => client.stream.destroy() }
     this.#renewing = life.world.keepRenewed?.(life, client)
@@ -86,7 +86,7 @@ class SdkLink implements Link {
   publish(message: Message): void {
     const { topic, payload, qos } = message
     if (qos > 0) this.#waiting.add(message)
-    this.#client.publish(topic, payload, { qos }, (error) => {
+    this.client.publish(topic, payload, { qos }, (error) => {
       if (!this.#waiting.delete(message)) return
       const code = error && 'code' in error && typeof error.code === 'number' ? error.code : 0x80
       // An error without a code is the end of the client.
@@ -101,24 +101,24 @@ class SdkLink implements Link {
   }
 
   async subscribe(filters: readonly string[]): Promise<number> {
-    const granted = await this.#client.subscribeAsync([...filters], { qos: 1 }).catch(() => undefined)
-    return granted ? (granted[0]?.qos ?? 0xff) : this.#client.connected ? 0x80 : 0xff
+    const granted = await this.client.subscribeAsync([...filters], { qos: 1 }).catch(() => undefined)
+    return granted ? (granted[0]?.qos ?? 0xff) : this.client.connected ? 0x80 : 0xff
   }
 
   leave(): void {
-    const { connected, stream } = this.#client
+    const { connected, stream } = this.client
     const hurry = setTimeout(() => stream.destroy(), leaveMs)
-    this.#client.end(!connected, () => clearTimeout(hurry))
+    this.client.end(!connected, () => clearTimeout(hurry))
     void this.#renewing?.[Symbol.asyncDispose]()
   }
 
   cut(): void {
-    this.#client.end(true)
+    this.client.end(true)
     void this.#renewing?.[Symbol.asyncDispose]()
   }
 
   voice(): Voice {
-    const client = this.#client
+    const client = this.client
     const { promise: closed, resolve } = Promise.withResolvers<number | undefined>()
     this.#whenClosed.push(resolve)
     return {
@@ -140,7 +140,7 @@ class SdkLink implements Link {
   }
 
   #hurry(): void {
-    const client = this.#client
+    const client = this.client
     const { stream } = client
     if (client.connected) stream.end(disconnect, () => stream.destroy())
     else if (client.reconnecting && stream.destroyed) client.connect()
