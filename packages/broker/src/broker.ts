@@ -25,7 +25,7 @@ import { openRelay } from './renewal/relay.ts'
 import type { ServerCredentials, ServerRenewal, UseCredentials } from './server-renewal.ts'
 import { createClones } from './sessions/clones.ts'
 import { openKeptRecord } from './sessions/kept-record.ts'
-import { createRivals, type Rivals } from './sessions/rivals.ts'
+import { createRivals } from './sessions/rivals.ts'
 import type { Session } from './sessions/session.ts'
 import { createSessions } from './sessions/sessions.ts'
 import { openTelemetry } from './telemetry/open.ts'
@@ -87,7 +87,6 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   }
   let endpoint: Endpoint | undefined
   let store: SessionStore | undefined
-  let rivals: Rivals | undefined
   const list = () => sessions.list()
 
   // What is known of the registry, and for how long that may do.
@@ -103,12 +102,12 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   )
 
   // What other nodes say, and what this node tells of itself: it hears them until nobody is said to be here.
-  const { pollMs, cloneAskMs } = limits
-  const onLetter = (sender: string, letter: unknown) => rivals?.receive(sender, letter)
+  const { pollMs, cloneAskMs: askMs } = limits
+  const onLetter = (sender: string, letter: unknown) => rivals.receive(sender, letter)
   const mail = opening.use(openMail({ db, url: settings.databaseUrl, node, contact, pollMs, onLetter, onError }))
   const observation = openObservation({
     ...{ db, node, log, now, onError, list },
-    onElsewhere: (...conflict) => rivals?.settle(...conflict),
+    onElsewhere: (...conflict) => rivals.settle(...conflict),
     certificateEnds: () => endpoint?.certificateEnds(),
     kept: () => store?.counts,
     mayKeep: () => store?.isWritable ?? false,
@@ -134,16 +133,14 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
 
   // Of the connections of a device one stays.
   const suspend = createSuspendCloned({ db, node, now })
-  const clones = createClones({ askMs: cloneAskMs, observer, now })
-  const waitMs = cloneAskMs + answerMs
-  const facing = createRivals({ node, sessions, clones, mail, waitMs, suspend, observer, onError })
-  rivals = facing
+  const clones = createClones({ askMs, observer, now })
+  const rivals = createRivals({ node, sessions, clones, mail, waitMs: askMs + answerMs, suspend, observer, onError })
 
   // From here on the registry is followed.
   const following = opening.use(
     followRegistry({
-      ...{ settings, db, now, clock, contact, snapshot, directory, registry, sessions, edge, relay },
-      ...{ rivals: facing, observer, onError },
+      ...{ settings, db, now, clock, contact, snapshot, directory, registry, sessions, rivals, edge, relay },
+      ...{ observer, onError },
     }),
   )
   await contact.begin()
@@ -154,7 +151,7 @@ export async function startBroker(deps: BrokerDeps): Promise<Broker> {
   // The way in, last of all.
   const accept = createAccept({
     ...edge,
-    ...{ limits, trustDomain: settings.trustDomain, registry, sessions, rivals: facing, now, observer },
+    ...{ limits, trustDomain: settings.trustDomain, registry, sessions, rivals, now, observer },
     isOnlyExpired: (certificate) => endpoint?.isOnlyExpired(certificate) ?? false,
     mayAdmit: contact.isHeld,
     catchUp: following.catchUp,

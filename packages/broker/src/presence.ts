@@ -50,6 +50,9 @@ interface Conflict {
   action: CloneAction
 }
 
+/** So many in one statement: it must not take longer than a statement may. */
+const batchRows = 2_000
+
 /** Who is connected, written behind to `devices`; that is also where it is noticed that a device is at two nodes. */
 export function openPresence(options: {
   db: Db
@@ -70,31 +73,36 @@ export function openPresence(options: {
     begun = true
   }
 
+  async function write(batch: Map<string, Sighting>) {
+    const seen = [...batch.values()]
+    const column = <Value>(of: (sighting: Sighting) => Value) => seen.map(of)
+    const { rows } = await db.$client.query<Conflict>(text, [
+      node,
+      column(({ session }) => session.peer.identity.fleet),
+      column(({ session }) => session.peer.identity.device),
+      column(({ online }) => online),
+      column(({ session }) => instant(session.connectedAt)),
+      column(({ seenAt }) => instant(seenAt)),
+      column(({ session }) => session.settled?.node),
+      column(({ session }) => instant(session.settled?.since)),
+    ])
+    for (const { node, since, action, ...device } of rows) {
+      const found = batch.get(sessionKey(device))
+      if (found) onElsewhere(found.session, { node, since: since?.getTime() ?? null }, action)
+    }
+  }
+
   async function flush() {
     if (!begun) await begin()
-    if (sightings.size === 0) return
-    const pending = sightings
-    sightings = new Map()
-    const seen = [...pending.values()]
-    const column = <Value>(of: (sighting: Sighting) => Value) => seen.map(of)
-    try {
-      const { rows } = await db.$client.query<Conflict>(text, [
-        node,
-        column(({ session }) => session.peer.identity.fleet),
-        column(({ session }) => session.peer.identity.device),
-        column(({ online }) => online),
-        column(({ session }) => instant(session.connectedAt)),
-        column(({ seenAt }) => instant(seenAt)),
-        column(({ session }) => session.settled?.node),
-        column(({ session }) => instant(session.settled?.since)),
-      ])
-      for (const { node, since, action, ...device } of rows) {
-        const found = pending.get(sessionKey(device))
-        if (found) onElsewhere(found.session, { node, since: since?.getTime() ?? null }, action)
+    for (let left = sightings.size; left > 0; left -= batchRows) {
+      const batch = new Map(sightings.entries().take(batchRows))
+      for (const key of batch.keys()) sightings.delete(key)
+      try {
+        await write(batch)
+      } catch (error) {
+        sightings = new Map([...batch, ...sightings])
+        throw error
       }
-    } catch (error) {
-      sightings = new Map([...pending, ...sightings])
-      throw error
     }
   }
 

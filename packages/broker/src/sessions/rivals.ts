@@ -36,6 +36,8 @@ export interface RivalsOptions {
   onError(error: unknown): void
 }
 
+/** Until a question is asked again that the database did not take. */
+const retryMs = 1_000
 const takenOver = 'a newer connection took over'
 
 /**
@@ -80,8 +82,8 @@ export function createRivals(options: RivalsOptions): Rivals {
   async function conclude(session: Session, answer: Answer | undefined) {
     if (!answer || session.removed || session.socket.destroyed) return
     const { outcome, why } = answer
-    if (outcome === 'free') return observer.present(session)
-    if (outcome === 'older') return
+    // Told again, the registry has the next one, should there be three.
+    if (outcome === 'free' || outcome === 'older') return observer.present(session)
     if (outcome === 'suspend') await suspend(session.peer.serial, why)
     const refusal = cloned(outcome === 'suspend' ? `${why}; the device is suspended` : why)
     observer.refused(refusal, whoIs(session.peer), session.address)
@@ -92,7 +94,11 @@ export function createRivals(options: RivalsOptions): Rivals {
     if (asking.has(session) || session.removed || session.socket.destroyed) return
     ask(session, elsewhere, action)
       .then((answer) => conclude(session, answer))
-      .catch(onError)
+      .catch((error: unknown) => {
+        if (!isUnavailable(error)) onError(error)
+        // The registry knows already that the device is here, and will not mention the other node again.
+        setTimeout(settle, retryMs, session, elsewhere, action).unref()
+      })
   }
 
   /** Whether a connection that is here came after the one that another node asks about. */
@@ -159,3 +165,5 @@ export function createRivals(options: RivalsOptions): Rivals {
 }
 
 const isServed = ({ isAdmitted, removed, socket }: Session) => isAdmitted && !removed && !socket.destroyed
+
+const isUnavailable = (error: unknown) => error instanceof MusterError && error.code === 'unavailable'
