@@ -1,3 +1,4 @@
+import { connect as connectTcp, type Socket } from 'node:net'
 import { MusterError } from '@muster/contracts'
 import { createCsr, readCsr } from '@muster/pki'
 import { createTestCa, poolKey, type TestCa } from '@muster/pki/testing'
@@ -10,6 +11,7 @@ import { startTestBroker, type TestBroker } from './testing/broker.ts'
 import { enrolledWithBroker } from './testing/enrolled-device.ts'
 import { issueEnrolment } from './testing/provisioner.ts'
 import { serialOf } from './testing/registry.ts'
+import type { Dial } from './trust/dial.ts'
 
 let ca: TestCa
 let broker: TestBroker
@@ -41,6 +43,28 @@ describe('works', () => {
       await client.endAsync()
     },
   )
+
+  test('with the certificate alone, and with its chain where the broker does not know its CA', async () => {
+    await using stranger = await startTestBroker(ca, undefined, { knowsIssuers: false })
+    const bytesTo = async ({ url }: TestBroker) => {
+      const sockets: Socket[] = []
+      const dial: Dial = ({ host, port }) => {
+        const socket = connectTcp(port, host)
+        sockets.push(socket)
+        return socket
+      }
+      const client = await connect({ store: await enrolledStore(url), dial, ...fast })
+      const bytes = sockets.map(({ bytesWritten }) => bytesWritten)
+      await client.endAsync()
+      return bytes
+    }
+    const chain = ca.issuer.chain.reduce((sum, { raw }) => sum + raw.length, 0)
+    const [alone = 0, ...more] = await bytesTo(broker)
+    const [refused = 0, withChain = 0] = await bytesTo(stranger)
+    expect(more).toEqual([])
+    expect(refused).toBeLessThan(alone + chain / 2)
+    expect(withChain).toBeGreaterThan(alone + chain / 2)
+  })
 
   test('session options reach the broker', async () => {
     const properties = { sessionExpiryInterval: 3_600 }

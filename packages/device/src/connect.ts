@@ -102,7 +102,8 @@ function spreadReconnects(client: MqttClient, link: Link, { maxMs, refusedMs, wh
   // After a refusing CONNACK mqtt.js sets its timer at once, otherwise when the connection has closed.
   client.on('packetreceive', (packet) => {
     link.noteAnswer()
-    if (!refusal && refusalOf(packet)) refusal = { hasAlternative: link.noteRefusal() }
+    const refused = refusal ? undefined : refusalOf(packet)
+    if (refused) refusal = { hasAlternative: link.noteRefusal(refused) }
     if (refusal) setPause()
   })
   client.prependListener('close', () => {
@@ -123,7 +124,7 @@ function admission(client: MqttClient, link: Link, signal: AbortSignal | undefin
   const onAbort = () => reject(signal?.reason)
   const onPacket = (packet: Packet) => {
     const refusal = refusalOf(packet)
-    if (refusal && !link.hasAlternative) reject(refusal)
+    if (refusal && !link.hasAlternativeTo(refusal)) reject(refusal)
   }
   const onError = (error: Error) => {
     const distrust = error instanceof MusterError ? error : serverDistrust(error, 'the broker')

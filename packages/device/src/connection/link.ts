@@ -37,6 +37,8 @@ export class Link {
   #isSecured = false
   #silences = 0
   #refusals = 0
+  /** A broker knows its CAs, and theirs would be read and kept for each connection: only where ours alone is not enough. */
+  #bringsChain = false
   #prepared: Prepared | undefined
   #ticket: { certificate: string; session: Buffer } | undefined
   #promotion: Promise<void> = Promise.resolve()
@@ -90,6 +92,7 @@ export class Link {
   noteAdmission(): void {
     this.#failures = 0
     this.#refusals = 0
+    this.#bringsChain = false
     const certificate = this.#presented?.enrolment.certificate
     if (certificate === undefined) return
     // Where the store cannot (a full disk), the next one stays the next one, and is presented again.
@@ -106,16 +109,23 @@ export class Link {
     return this.#other !== undefined && this.#refusals === 0
   }
 
+  /** The same of a refusal by the broker, who may not know our CA yet. */
+  hasAlternativeTo({ code }: MusterError): boolean {
+    const mayLackChain = code === 'certificate-untrusted' && !this.#bringsChain
+    return this.hasAlternative || (mayLackChain && this.#refusals === 0)
+  }
+
   /** The broker has said something, whatever it was. */
   noteAnswer(): void {
     this.#isSecured = false
     this.#silences = 0
   }
 
-  /** Answers what `hasAlternative` was. */
-  noteRefusal(): boolean {
-    const { hasAlternative } = this
+  /** Answers what `hasAlternativeTo` was. */
+  noteRefusal(refusal: MusterError): boolean {
+    const hasAlternative = this.hasAlternativeTo(refusal)
     this.#refusals += 1
+    this.#bringsChain = true
     this.#changeSides()
     return hasAlternative
   }
@@ -125,7 +135,10 @@ export class Link {
     this.#failures += 1
     const isSilence = this.#isSecured
     this.#isSecured = false
-    if (isSilence) this.#silences += 1
+    if (isSilence) {
+      this.#silences += 1
+      this.#bringsChain = true
+    }
     const isSuspicious = isSilence && this.#silences % suspicious === 0 && this.#other === undefined
     if (this.#failures % silentFailures === 0) this.#changeSides()
     return isSuspicious
@@ -163,7 +176,11 @@ export class Link {
       // What is resumed is not verified anew: only where nothing had to be overlooked.
       if (authorized) this.#ticket = { certificate, session: ticket }
     }
-    const { socket } = await openTls({ ...target, credentials, signal, session, onSession })
+    const shown = {
+      key: credentials.key,
+      certificate: this.#bringsChain ? certificate : credentials.enrolment.certificate,
+    }
+    const { socket } = await openTls({ ...target, credentials: shown, signal, session, onSession })
     socket.setNoDelay(true)
     // A resumed session does not always come with a new ticket (TLS 1.2).
     if (session && socket.isSessionReused()) this.#ticket ??= { certificate, session }

@@ -34,7 +34,11 @@ export interface TestBroker extends AsyncDisposable {
   script: (number | 'drop')[]
 }
 
-export async function startTestBroker(ca: TestCa, hosts: string[] = ['localhost', '127.0.0.1']): Promise<TestBroker> {
+export async function startTestBroker(
+  ca: TestCa,
+  hosts: string[] = ['localhost', '127.0.0.1'],
+  { knowsIssuers = true } = {},
+): Promise<TestBroker> {
   const broker: Omit<TestBroker, 'url' | typeof Symbol.asyncDispose> = {
     connections: [],
     published: [],
@@ -52,7 +56,7 @@ export async function startTestBroker(ca: TestCa, hosts: string[] = ['localhost'
     {
       key: key.export({ type: 'pkcs8', format: 'pem' }),
       cert: [certificate.pem, ...issuers].join(''),
-      ca: [ca.root.toString(), ...issuers],
+      ca: [ca.root.toString(), ...(knowsIssuers ? issuers : [])],
       requestCert: true,
       rejectUnauthorized: false,
     },
