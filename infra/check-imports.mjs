@@ -30,7 +30,8 @@ function isForTests(path) {
 
 function listImports(code) {
   const statics = code.matchAll(/^(?:import|export)\s(?:[^'"=()]*?\sfrom\s)?\s*'([^'\n]+)'/gm)
-  const dynamics = code.matchAll(/(?:\bimport|\.resolve)\(\s*'([^'\n]+)'/g)
+  const resolves = code.includes('createRequire(') ? '|\\.resolve' : ''
+  const dynamics = code.matchAll(new RegExp(`(?:\\bimport${resolves})\\(\\s*'([^'\\n]+)'`, 'g'))
   return [
     ...[...statics].map(([, from]) => ({ from, isStatic: true })),
     ...[...dynamics].map(([, from]) => ({ from, isStatic: false })),
