@@ -5,7 +5,7 @@ const globalSetup = ['./packages/db/src/testing-setup.ts']
 /** A test that hangs fails; one that a busy machine holds up does not. */
 const patience = {
   setupFiles: ['./infra/patience.ts'],
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   hookTimeout: 120_000,
   expect: { poll: { timeout: 30_000, interval: 20 } },
 }

@@ -21,7 +21,7 @@ afterAll(async () => {
 })
 
 async function run(command: string, ...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(command, args, { cwd: directory, timeout: 20_000 })
+  const { stdout } = await promisify(execFile)(command, args, { cwd: directory, timeout: 60_000 })
   return stdout
 }
 const openssl = (...args: string[]) => run('openssl', ...args)

@@ -46,7 +46,7 @@ async function fetchBytes(path: string): Promise<Buffer> {
 
 /** Standard output and error together, and the exit status instead of a rejection. */
 async function command(name: string, ...args: string[]): Promise<{ code: number; text: string }> {
-  const child = run(name, args, { cwd: room, timeout: 20_000 })
+  const child = run(name, args, { cwd: room, timeout: 60_000 })
   child.child.stdin?.end()
   return child.then(
     ({ stdout, stderr }) => ({ code: 0, text: stdout + stderr }),

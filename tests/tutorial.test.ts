@@ -46,7 +46,7 @@ test.each(steps.map((step, index) => [index + 1, step] as const))(
       .replaceAll('-p 8883', `-p ${stack.ports.mqtt}`)
     const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], {
       cwd: directory,
-      timeout: 30_000,
+      timeout: 60_000,
       env: {
         PATH: process.env.PATH,
         HOME: directory,

@@ -35,7 +35,7 @@ export function call(options: CallOptions): Promise<Answer> {
         ca: options.ca,
         ...options.credentials,
         agent: new Agent({ keepAlive: false }),
-        timeout: options.timeoutMs ?? 10_000,
+        timeout: options.timeoutMs ?? 30_000,
         headers: {
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),

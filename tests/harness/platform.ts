@@ -136,7 +136,7 @@ const entryOf = (role: 'provisioner' | 'broker') => join(root, 'packages', role,
 
 async function ready(running: RunningProcess, port: number): Promise<void> {
   const look = async () => running.child.exitCode !== null || (await fetch(`http://127.0.0.1:${port}/readyz`)).ok
-  await waitFor('ready', look, { timeoutMs: 60_000 })
+  await waitFor('ready', look, { timeoutMs: 100_000 })
   if (running.child.exitCode !== null) throw new Error(`ended:\n${running.output()}`)
 }
 

@@ -49,7 +49,7 @@ export function startProcess(
       if (running()) child.kill('SIGKILL')
       await exit
     },
-    prints(pattern, timeoutMs = 30_000) {
+    prints(pattern, timeoutMs = 60_000) {
       return new Promise((resolve, reject) => {
         const finish = (error?: Error, match?: RegExpExecArray) => {
           clearTimeout(timer)

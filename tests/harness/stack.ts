@@ -88,7 +88,7 @@ export async function startStack(
         if (child.child.exitCode !== null) return 'ended'
         return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok
       },
-      { timeoutMs: 30_000 },
+      { timeoutMs: 100_000 },
     )
     if (child.child.exitCode !== null) throw new Error(`${role} ended:\n${child.output()}`)
   }
@@ -114,7 +114,7 @@ export async function startStack(
       const credentials = { key: key.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: certificate }
       // Not the SDK's connect(): it tries again by itself, and these tests look at single attempts.
       const connect = (options: Partial<IClientOptions> = {}) => {
-        const settings = { protocolVersion: 5, reconnectPeriod: 0, connectTimeout: 10_000, ...options } as const
+        const settings = { protocolVersion: 5, reconnectPeriod: 0, connectTimeout: 30_000, ...options } as const
         const identity = { ...credentials, ca: roots, clientId: id }
         // A connection that is closed without an answer fails too.
         return connectAsync(`mqtts://localhost:${mqtt}`, { ...identity, ...settings }, settings.reconnectPeriod > 0)

@@ -40,9 +40,6 @@ const untilPublished = (events: FleetEvent[]) =>
 
 test.each(['SIGTERM', 'SIGINT', 'disconnect'] as const)(
   'as a process it tells what happens, and ends cleanly on %s',
-  {
-    timeout: 20_000,
-  },
   async (end) => {
     const { child, events } = start()
     await untilPublished(events)
@@ -57,7 +54,7 @@ test.each(['SIGTERM', 'SIGINT', 'disconnect'] as const)(
   },
 )
 
-test('the claim is in no event', { timeout: 20_000 }, async () => {
+test('the claim is in no event', async () => {
   server.script.enrol.push(({ reply }) => reply(503, ''))
   const { child, events } = start()
   await untilPublished(events)
