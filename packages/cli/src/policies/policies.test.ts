@@ -46,7 +46,7 @@ test.each([
   ['- a list\n', 'it has no name'],
 ])('a file that is no policy never leaves: %j', async (text, why) => {
   const { code, stderr } = await api.run('policies', 'save', await file(text))
-  expect([code, api.requests.length]).toEqual([1, 0])
+  expect([code, api.requests.length]).toEqual([2, 0])
   expect(stderr).toContain(why)
 })
 
