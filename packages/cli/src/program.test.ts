@@ -98,6 +98,16 @@ test('a revocation is waited for until every node has answered', async () => {
   })
 })
 
+test('the log says who changed what, and with which words', async () => {
+  const entry = { seq: 9, at, actor: 'operator:ab', action: 'device.revoke', fleet: 'default', subject: 'pump-7' }
+  const detail = { reason: 'keyCompromise', certificates: 1, said: '\u001b[31mred' }
+  api.answers.push({ status: 200, body: { items: [{ ...entry, detail, requestId: null }], next: null } })
+  const { code, stdout } = await api.run('log', '--subject', 'pump-7', '--limit', '5')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/operator:ab +device.revoke +pump-7 +reason=keyCompromise certificates=1 said=\\u001b\[31mred/)
+  expect(api.requests.map(({ target }) => target)).toEqual(['GET /v1/audit?fleet=default&subject=pump-7&limit=5'])
+})
+
 test('an id is one part of the path, whatever is in it', async () => {
   api.answers.push(problem('device-not-found', 404, 'fleet default has no such device'))
   await api.run('devices', 'show', '../claims?x')

@@ -9,6 +9,7 @@ import { describeFailure, exitCodes } from './exit.ts'
 import { addFleetCommands } from './fleets/commands.ts'
 import { addGroupCommands } from './groups/commands.ts'
 import { notify } from './io.ts'
+import { addLogCommand } from './log/command.ts'
 import { addMigrateCommand } from './migrate/command.ts'
 import { addPolicyCommands } from './policies/commands.ts'
 import { addProcessCommands } from './processes/commands.ts'
@@ -60,6 +61,7 @@ export function createProgram(cli: Cli): Command {
   addRefusalCommands(program, cli)
   addRenewalCommands(program, cli)
   addCaCommands(program, cli)
+  addLogCommand(program, cli)
   addSimCommand(program, cli)
   addDoctorCommand(program, cli)
   exitByThrowing(program)
