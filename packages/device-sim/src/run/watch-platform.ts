@@ -13,19 +13,24 @@ export interface Outage {
 const askEveryMs = 1_000
 
 /** Asks the platform each second whether it is there. */
-export function watchPlatform(operator: OperatorApi, onChange: (outage: Outage) => void) {
+export function watchPlatform(operator: Pick<OperatorApi, 'get'>, onChange: (outage: Outage) => void) {
   const outages: Outage[] = []
   const ending = new AbortController()
   let current: Outage | undefined
   const asking = ask()
 
+  function askOnce(): Promise<string | undefined> {
+    return operator.get('/v1/bootstrap', Bootstrap).then(
+      () => undefined,
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    )
+  }
+
   async function ask(): Promise<void> {
     while (!ending.signal.aborted) {
       const asked = Date.now()
-      const failure = await operator.get('/v1/bootstrap', Bootstrap).then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      )
+      // Twice: a connection that has been idle may be closed at the moment in which it is used again.
+      const failure = (await askOnce()) && (await askOnce())
       if (ending.signal.aborted) return
       note(asked, failure)
       await sleep(askEveryMs, undefined, { signal: ending.signal }).catch(() => undefined)

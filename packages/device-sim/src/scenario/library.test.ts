@@ -32,6 +32,7 @@ test.each(names)('%s: the published schema and the code both find it valid', asy
   const { scenario } = parseScenario(yaml)
   expect(scenario.name).toBe(name)
   expect(scenario.description.length).toBeGreaterThan(100)
+  expect(yaml).toMatch(/^ {2}errors: \{ unexpected: /m)
   expect(yaml).toMatch(/^# yaml-language-server: \$schema=..\/scenario.schema.json\n/)
   expect(validate(parse(parseScenario(yaml, { small: true }).yaml))).toBe(true)
 })
