@@ -114,6 +114,8 @@ export const platformFaults: PlatformFault[] = [
     invariant: 'nothing-left-behind',
     what: 'it is never noticed that a device has gone',
     role: 'broker',
-    breakages: [broker('presence.ts', 'disconnected: (session) => note(session, false)', 'disconnected: () => {}')],
+    breakages: [
+      broker('presence.ts', 'sightings.set(session.key, { session, online: false,', 'void ({ session, online: false,'),
+    ],
   },
 ]
