@@ -65,8 +65,14 @@ export function createNothingLeftBehind(scenario: Scenario, { now, patienceMs }:
     }
   }
 
+  const reported = new Set<string>()
   function report(kept: readonly Kept[]) {
-    for (const { what, ...where } of kept) judgement.violated(what, where)
+    for (const { what, ...where } of kept) {
+      // What was there before the clearing up may still be.
+      const key = `${where.device} ${what}`
+      if (!reported.has(key)) judgement.violated(what, where)
+      reported.add(key)
+    }
   }
 
   return {
