@@ -2,18 +2,18 @@ import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /**
- * Files that take more than a quarter of a minute, the longest first. They begin before all others: one that began late would
- * keep a process, and everybody, waiting at the end. A clone that has just been made knows no durations of its own.
+ * Files that take more than a quarter of a minute, the longest first, those that reckon beside those that wait. They begin before
+ * all others: one that began late would keep everybody waiting at the end. A clone that has just been made knows no durations of its own.
  */
 const long = [
   'tests/scenarios.test.ts',
-  'tests/bench.test.ts',
-  'tests/crash.test.ts',
-  'tests/invariants.test.ts',
   'tests/outage.test.ts',
   'tests/simulator-workers.test.ts',
-  'tests/sessions.test.ts',
+  'tests/crash.test.ts',
   'tests/examples.test.ts',
+  'tests/invariants.test.ts',
+  'tests/sessions.test.ts',
+  'tests/bench.test.ts',
   'tests/up.test.ts',
   'packages/broker/src/mqtt/store/crash.process.test.ts',
   'tests/simulator-faults.test.ts',
