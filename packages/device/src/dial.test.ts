@@ -8,7 +8,7 @@ import { keepRenewed, type RenewalEvent } from './keep-renewed.ts'
 import { renew } from './renew.ts'
 import { memoryStore } from './store/memory-store.ts'
 import { startTestBroker, type TestBroker } from './testing/broker.ts'
-import { startTestProvisioner, type TestProvisioner } from './testing/provisioner.ts'
+import { answerAndClose, startTestProvisioner, type TestProvisioner } from './testing/provisioner.ts'
 import type { Dial } from './trust/dial.ts'
 
 const quick = { minMs: 1, maxMs: 5 }
@@ -66,10 +66,10 @@ async function enrolled() {
 }
 
 describe('everything is opened by way of dial', () => {
-  test('enrolment: the root, then the claim', async () => {
+  test('enrolment: the root, then the claim, on one connection', async () => {
     const { store } = await enrolled()
     expect((await store.loadEnrolment())?.enrolment.device.id).toBe('pump-1')
-    expect(purposes).toEqual(['bootstrap', 'enrol'])
+    expect(purposes).toEqual(['bootstrap'])
     await expect.poll(() => opened.every(({ destroyed }) => destroyed)).toBe(true)
   })
 
@@ -80,7 +80,7 @@ describe('everything is opened by way of dial', () => {
     opened.at(-1)?.destroy()
     await expect.poll(() => broker.connections, { timeout: 5_000 }).toHaveLength(2)
     await expect.poll(() => client.connected).toBe(true)
-    expect(purposes.slice(2)).toEqual(['mqtt', 'mqtt'])
+    expect(purposes.slice(1)).toEqual(['mqtt', 'mqtt'])
     expect(broker.connections.map(({ resumed }) => resumed)).toEqual([false, true])
     await client.endAsync()
   })
@@ -93,7 +93,7 @@ describe('everything is opened by way of dial', () => {
     await using _ = keepRenewed({ store, dial, onEvent, ...quick })
     await promise
     // The last one tells that the certificate has arrived.
-    expect(purposes.slice(2, 5)).toEqual(['window', 'renew', 'window'])
+    expect(purposes.slice(1, 4)).toEqual(['window', 'renew', 'window'])
   })
 
   test('renewal over the broker, where the provisioner is not there', async () => {
@@ -125,8 +125,9 @@ describe('a dial that fails', () => {
   test('also where it gives up without a word', async () => {
     const codes: string[] = []
     const good = dialTo(() => server.url)
-    // For the root: two in vain, then a good one. For the claim: one in vain, then a good one.
+    // For the root: two in vain, then a good one, which the server ends. For the claim: one in vain, then a good one.
     const outcomes = [false, false, true, false, true]
+    server.script.bootstrap.push(answerAndClose)
     const dial: Dial = (target) => {
       if (outcomes.shift()) return good(target)
       const stream = wrap(connectTcp(Number(new URL(server.url).port), 'localhost'))

@@ -1,3 +1,4 @@
+import { connect as connectTcp } from 'node:net'
 import { MusterError } from '@muster/contracts'
 import { generateKey } from '@muster/pki'
 import { createTestCa } from '@muster/pki/testing'
@@ -6,12 +7,15 @@ import { type EnrolOptions, enrol } from './enrol.ts'
 import type { Retry } from './retry.ts'
 import { memoryStore } from './store/memory-store.ts'
 import {
+  answerAndClose,
   type Behaviour,
   problem,
   startTestProvisioner,
   type TestProvisioner,
+  type TestProvisionerOptions,
   wellBehaved,
 } from './testing/provisioner.ts'
+import type { Dial } from './trust/dial.ts'
 
 const quick = { minMs: 1, maxMs: 5 }
 const optionsFor = (server: TestProvisioner): EnrolOptions => ({
@@ -163,6 +167,68 @@ describe('rejects', () => {
     expect(await codeOf(enrol({ ...options, device: 'Pump 1' }))).toBe('request-invalid')
     expect(await codeOf(enrol({ ...options, attributes: { model: 'x'.repeat(257) } }))).toBe('request-invalid')
     expect(await options.store.loadKey()).toBeUndefined()
+  })
+})
+
+describe('the connection that the root came by', () => {
+  /** A way to each of the servers in turn, as somebody in between would have it. */
+  const leadTo =
+    (...servers: TestProvisioner[]): Dial =>
+    () =>
+      connectTcp(Number(new URL((servers.length > 1 ? servers.shift() : servers[0])?.url ?? '').port), '127.0.0.1')
+
+  test('carries the claim, where the root vouches for its server', async () => {
+    await using server = await startTestProvisioner()
+    await enrol(optionsFor(server))
+    expect(server.connections).toBe(1)
+  })
+
+  test('by address as well', async () => {
+    await using server = await startTestProvisioner()
+    await enrol({ ...optionsFor(server), url: server.url.replace('localhost', '127.0.0.1') })
+    expect(server.connections).toBe(1)
+  })
+
+  test('is left, where the server ends it', async () => {
+    await using server = await startTestProvisioner()
+    server.script.bootstrap.push(answerAndClose)
+    const onRetry = vi.fn()
+    await enrol({ ...optionsFor(server), onRetry })
+    expect([server.connections, onRetry.mock.calls.length]).toEqual([2, 0])
+  })
+
+  test('is left after a failure: the next attempt has one that OpenSSL judges', async () => {
+    await using server = await startTestProvisioner()
+    server.script.enrol.push(({ reply }) => reply(503, problem('unavailable', 503)))
+    await enrol(optionsFor(server))
+    expect(server.connections).toBe(2)
+  })
+
+  test.each<[string, TestProvisionerOptions]>([
+    ['a certificate of another root', {}],
+    ['a certificate for another host', { hosts: ['elsewhere.example'] }],
+    ["a device's certificate with the server's name", { playedBy: 'localhost' }],
+    ['a certificate that has ended', { serverAt: new Date(Date.now() - 91 * 86_400_000) }],
+  ])('hears nothing of the claim, where somebody in between has the right root and %s', async (what, options) => {
+    await using server = await startTestProvisioner()
+    const serverCa = what.includes('another root') ? stranger : server.ca
+    await using between = await startTestProvisioner({ ...options, ca: server.ca, serverCa })
+    const store = memoryStore()
+    // The first connection leads to them; on the second, the server is there.
+    await enrol({ ...optionsFor(server), claim: server.claim, store, dial: leadTo(between, server) })
+    expect(between.bodies).toEqual([''])
+    expect(server.connections).toBe(1)
+    // Where they are in every connection, the device stays as it is.
+    const codes: string[] = []
+    const ending = new AbortController()
+    const onRetry = ({ error }: Retry) => {
+      codes.push(error.code)
+      ending.abort()
+    }
+    const surrounded = { ...optionsFor(server), dial: leadTo(between), onRetry, signal: ending.signal }
+    codes.push(...[await codeOf(enrol(surrounded))].filter((code) => typeof code === 'string'))
+    expect(codes).toEqual([what.includes('ended') ? 'certificate-expired' : 'certificate-untrusted'])
+    expect(between.bodies).toEqual(['', ''])
   })
 })
 

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { type Enrolment, EnrolRequest, MusterError, parseClaimToken } from '@muster/contracts'
 import { createCsr, encodePem, generateKey, type KeyAlgorithm } from '@muster/pki'
 import { adoptRoots } from './enrolment/adopt-roots.ts'
-import { fetchRoot } from './enrolment/fetch-root.ts'
+import { type FetchedRoot, fetchRoot } from './enrolment/fetch-root.ts'
 import { requestEnrolment } from './enrolment/request-enrolment.ts'
 import { requireValidEnrolment } from './enrolment/require-valid-enrolment.ts'
 import { type RetryOptions, retry } from './retry.ts'
@@ -43,14 +43,17 @@ export async function enrol(options: EnrolOptions): Promise<Enrolment> {
   }
 
   const clock = await clockOf(store, now)
-  let root: string | undefined
+  let fetched: FetchedRoot | undefined
   return retry(async () => {
     // Step 2: the root, over a connection that is not trusted; the claim says which one it must be.
-    root ??= await fetchRoot(url, rootFingerprint, { dial, signal })
+    fetched ??= await fetchRoot(url, rootFingerprint, { dial, signal })
+    // Its connection is good for this attempt at most.
+    using _ends = fetched
+    const { root, kept } = fetched
     const { validFromDate, validToDate } = new X509Certificate(root)
     clock.bindBetween(validFromDate, validToDate)
-    // Step 3: the claim, over a connection that this root vouches for.
-    const enrolment = await requestEnrolment(url, { roots: root, clock }, request, { dial, signal })
+    // Step 3: the claim, over a connection that this root vouches for: the same, if it does.
+    const enrolment = await requestEnrolment(url, { roots: root, clock }, request, { dial, signal, kept })
     // Step 4
     requireValidEnrolment(enrolment, key, root)
     // Step 5

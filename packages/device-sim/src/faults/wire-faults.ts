@@ -3,7 +3,7 @@ import type { Wiretap } from '../network/line.ts'
 import type { PlannedFault } from '../plan/device-plan.ts'
 import type { Step } from '../scenario/fault.ts'
 import type { Seen } from './equipment.ts'
-import { tapExchange } from './tap-exchange.ts'
+import { tapExchange, tapFirstContact } from './tap-exchange.ts'
 
 interface Happenings {
   observe(seen: Seen): void
@@ -20,13 +20,17 @@ export function createTaps(
 ): (target: DialTarget) => Wiretap | undefined {
   const left = { enrol: 0, renew: 0 }
   for (const fault of faults) if (fault.do === 'lose-answer') left[fault.to] += fault.times
-  return ({ purpose }) => {
-    if (purpose !== 'enrol' && purpose !== 'renew') return undefined
+  const exchangeOf = (purpose: 'enrol' | 'renew') => {
     const step = sentSteps[purpose]
     const onLost = () => {
       left[purpose] -= 1
       observe({ saw: 'fault', fault: 'lose-answer', step })
     }
-    return tapExchange({ onSent: () => pass(step), onLost: left[purpose] > 0 ? onLost : undefined })
+    return { onSent: () => pass(step), onLost: left[purpose] > 0 ? onLost : undefined }
+  }
+  return ({ purpose }) => {
+    // The claim goes where the root came from, mostly.
+    if (purpose === 'bootstrap') return tapFirstContact(() => pass('root-fetched'), exchangeOf('enrol'))
+    return purpose === 'enrol' || purpose === 'renew' ? tapExchange(exchangeOf(purpose)) : undefined
   }
 }

@@ -55,12 +55,20 @@ export interface TestProvisioner extends AsyncDisposable {
   /** Key fingerprints that asked, and the bodies of every request. */
   keys: Set<string>
   bodies: string[]
+  /** How many there have been. */
+  connections: number
   issue(csr: string, device?: string): Promise<Enrolment>
 }
 
 export const wellBehaved: Behaviour = async ({ answer, reply }) => {
   const { status, body } = await answer()
   reply(status, body)
+}
+
+/** The connection ends with the answer. */
+export const answerAndClose: Behaviour = async ({ answer, reply }) => {
+  const { status, body } = await answer()
+  reply(status, body, { connection: 'close' })
 }
 
 export interface TestProvisionerOptions {
@@ -95,6 +103,7 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
     script: { bootstrap: [], enrol: [], renew: [], renewal: [] },
     keys: new Set<string>(),
     bodies: [],
+    connections: 0,
     registry,
     validityMs: 90 * 86_400_000,
     window: undefined,
@@ -168,6 +177,9 @@ export async function startTestProvisioner(options: TestProvisionerOptions = {})
     },
     (request, response) => void handle(request, response).catch(() => response.destroy()),
   )
+  server.on('secureConnection', () => {
+    provisioner.connections += 1
+  })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return Object.assign(provisioner, {

@@ -22,9 +22,8 @@ export function requireTrustedServer(
   clock: DeviceClock,
 ): X509Certificate | undefined {
   if (socket.authorized && socket.isSessionReused()) return undefined
-  // Once: Node has the chain for the first who asks.
-  const peer = socket.getPeerCertificate(true)
-  const [leaf, ...chain] = certificatesOf(peer)
+  const shown = readShown(socket)
+  const [leaf] = shown.certificates
   if (!leaf) throw distrust(host, 'it has no certificate')
   if (socket.authorized && !clock.isOwn) {
     requireNotExpired([leaf], host, clock.earliest())
@@ -39,13 +38,38 @@ export function requireTrustedServer(
     if (!isAboutDates(code) || isBelieved) throw refusal
   }
   // OpenSSL ends at the first objection: after one about dates, nothing of the rest is known.
-  const path = findPath(leaf, chain, readCertificates(roots))
+  requireTrustedChain(shown, host, roots, clock)
+  return leaf
+}
+
+/** What a server has shown of itself, whoever it is. */
+export interface Shown {
+  peer: DetailedPeerCertificate
+  /** In the order they were sent; the chain ends where a certificate issued itself or its issuer is not there. */
+  certificates: X509Certificate[]
+}
+
+/** Once for a connection: Node has the chain for the first who asks. */
+export function readShown(socket: TLSSocket): Shown {
+  const peer = socket.getPeerCertificate(true)
+  return { peer, certificates: certificatesOf(peer) }
+}
+
+/** Judges without OpenSSL. Answers the path to the root, the server's certificate first and the root not in it. @throws as above */
+export function requireTrustedChain(
+  { peer, certificates }: Shown,
+  host: string,
+  roots: string,
+  clock: DeviceClock,
+): X509Certificate[] {
+  const [leaf, ...chain] = certificates
+  const path = leaf && findPath(leaf, chain, readCertificates(roots))
   if (!path) throw distrust(host, 'its chain leads to no pinned root')
   if (leaf.ca || !leaf.keyUsage?.includes(serverAuth)) throw distrust(host, 'its certificate is not one of a server')
   const misnamed = checkServerIdentity(host, peer)
   if (misnamed) throw distrust(host, misnamed.message)
   requireNotExpired(path, host, clock.isLocalPlausible() ? latest(clock.local(), clock.earliest()) : clock.earliest())
-  return leaf
+  return path
 }
 
 function requireNotExpired(path: X509Certificate[], host: string, at: Date): void {
@@ -59,7 +83,6 @@ function latest(one: Date, other: Date): Date {
   return one > other ? one : other
 }
 
-/** In the order they were sent; the chain ends where a certificate issued itself or its issuer is not there. */
 function certificatesOf(peer: DetailedPeerCertificate): X509Certificate[] {
   const certificates: X509Certificate[] = []
   const seen = new Set<string>()

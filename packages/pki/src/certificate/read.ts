@@ -9,20 +9,22 @@ export interface CertificateParts {
   subjectKeyIdentifier: Buffer
   /** Values by object identifier. */
   extensions: ReadonlyMap<string, Buffer>
+  /** AlgorithmIdentifiers: what is signed names one, and so does the envelope. */
+  signatureAlgorithms: readonly [Buffer, Buffer]
 }
 
 /** Reads a certificate that is already trusted. @throws DerError */
 export function readCertificateParts(der: Uint8Array): CertificateParts {
-  const tbs = readDer(der, 0x30, (certificate) => {
+  const { tbs, outside } = readDer(der, 0x30, (certificate) => {
     const signed = certificate.element(0x30).raw
-    certificate.element(0x30)
+    const algorithm = certificate.element(0x30).raw
     certificate.bitString()
-    return signed
+    return { tbs: signed, outside: algorithm }
   })
   return readDer(tbs, 0x30, (fields) => {
     fields.element(0xa0)
     fields.unsignedInteger()
-    fields.element(0x30)
+    const inside = fields.element(0x30).raw
     fields.element(0x30)
     fields.element(0x30)
     const subject = fields.element(0x30).raw
@@ -30,7 +32,7 @@ export function readCertificateParts(der: Uint8Array): CertificateParts {
     const extensions = fields.enter(0xa3, (explicit) => explicit.enter(0x30, readExtensions))
     const written = extensions.get(oids.subjectKeyIdentifier)
     const subjectKeyIdentifier = written ? new DerReader(written).element(0x04).content : keyIdentifier(spki)
-    return { subject, spki, subjectKeyIdentifier, extensions }
+    return { subject, spki, subjectKeyIdentifier, extensions, signatureAlgorithms: [inside, outside] }
   })
 }
 
