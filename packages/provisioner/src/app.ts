@@ -79,9 +79,20 @@ const requireOperator = (deps: Deps) =>
     await next()
   })
 
-const limitBody = bodyLimit({
+const tooLarge = () => new MusterError('request-too-large', `a body has at most ${maxBodyBytes} bytes`)
+
+const limitAsRead = bodyLimit({
   maxSize: maxBodyBytes,
   onError: () => {
-    throw new MusterError('request-too-large', `a body has at most ${maxBodyBytes} bytes`)
+    throw tooLarge()
   },
+})
+
+/** A length that is told is kept to by Node's parser; only a body of unknown length is watched, which makes a web stream of it. */
+const limitBody = createMiddleware<AppEnv>(async (c, next) => {
+  if (c.req.method === 'GET' || c.req.method === 'HEAD') return next()
+  const told = c.req.header('content-length')
+  if (told === undefined || c.req.header('transfer-encoding') !== undefined) return limitAsRead(c, next)
+  if (!(Number(told) <= maxBodyBytes)) throw tooLarge()
+  return next()
 })
