@@ -5,6 +5,7 @@ import { connect as tcpConnect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseClaimToken } from '@muster/contracts'
+import { type Dial, memoryStore, enrol as sdkEnrol } from '@muster/device'
 import { createCsr, generateKey } from '@muster/pki'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { call } from './harness/http.ts'
@@ -47,6 +48,17 @@ test('the first connection can be trusted with nothing but the claim', async () 
   const fingerprint = createHash('sha256').update(new X509Certificate(answer.json.roots).raw).digest('hex')
   expect(claim.rootFingerprint).toBe(fingerprint)
   expect(answer.json.rootFingerprint).toBe(fingerprint)
+})
+
+test('a first boot by the SDK is one connection: our own chain leaves nothing to judge otherwise', async () => {
+  const claim = await stack.createClaim({ device: 'sdk-1' })
+  const purposes: string[] = []
+  const dial: Dial = ({ port, purpose }) => {
+    purposes.push(purpose)
+    return tcpConnect(port, '127.0.0.1')
+  }
+  await sdkEnrol({ url: `https://localhost:${stack.ports.api}`, claim, store: memoryStore(), dial })
+  expect(purposes).toEqual(['bootstrap'])
 })
 
 describe('a claim', () => {
