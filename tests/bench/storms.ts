@@ -43,7 +43,7 @@ const [node] = platform.nodes
 if (!node) throw new Error('no broker')
 const target = { host: '127.0.0.1', port: node.port, servername: 'localhost', ca: platform.ca, groups: 'X25519' }
 const publishers = await platform.enrol(numbered('honest', publisherCount))
-const guests = await platform.enrol(numbered('guest', 40))
+const guests = await platform.enrol(numbered('guest', 120))
 const revoked = await platform.enrol(numbered('revoked', hammers))
 const fresh = await platform.enrol(numbered('fresh', 100))
 
@@ -107,10 +107,10 @@ async function costs(): Promise<void> {
   {
     await using load = await openLoad({ target, identities: guests, workers: 1, addresses: 8 })
     const churn = { from: 0, to: guests.length, concurrency: 8 }
-    await load.churn({ ...churn, rounds: 5 })
-    print('admitted', 800, await measureCpu(parties, () => load.churn({ ...churn, rounds: 20 })))
+    await load.churn({ ...churn, rounds: 2 })
+    print('admitted', 840, await measureCpu(parties, () => load.churn({ ...churn, rounds: 7 })))
     await load.churn({ ...churn, rounds: 1, resume: true })
-    print('admitted, resumed', 800, await measureCpu(parties, () => load.churn({ ...churn, rounds: 20, resume: true })))
+    print('admitted, resumed', 840, await measureCpu(parties, () => load.churn({ ...churn, rounds: 7, resume: true })))
   }
   await revoke(fresh)
   await revoke(revoked)

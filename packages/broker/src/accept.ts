@@ -150,7 +150,7 @@ export function createAccept(options: AcceptOptions): (incoming: Incoming) => Pr
     // Refused only just now: it waits, and costs nothing meanwhile, before anything is asked or read.
     const remembered = fingerprint === undefined ? undefined : penalties.find(fingerprint)
     if (fingerprint !== undefined && remembered) {
-      standing.refused(group)
+      standing.hammered(group)
       if (!(await detention.serve(fingerprint, tls))) {
         observer.refused(remembered.refusal, remembered.who, address)
         return void tls.destroy()

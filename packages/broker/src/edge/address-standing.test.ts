@@ -67,6 +67,14 @@ describe('an address', () => {
     expect([standing.isBad('alone'), standing.isBad('nat')]).toEqual([true, false])
   })
 
+  test('has wasted them sooner when it was told several times that they lead to nothing', () => {
+    const { standing, times, room } = setUp()
+    times(5, () => standing.hammered('a'))
+    expect(room('a')).toBe(Number.POSITIVE_INFINITY)
+    standing.hammered('a')
+    expect([room('a'), standing.rank('a')]).toEqual([20, 1])
+  })
+
   test('is not charged for who is admitted, nor for what was no handshake', () => {
     const { standing, times, room } = setUp()
     times(500, () => {

@@ -13,6 +13,8 @@ export interface AddressStanding {
   failed(group: string): void
   /** A handshake after which somebody was refused: that is held against the certificate first. */
   refused(group: string): void
+  /** The same, and the certificate had been told so several times just before. */
+  hammered(group: string): void
   /** A connection that went no further than its first bytes. */
   stalled(group: string): void
   /** Something that cost little. */
@@ -37,6 +39,8 @@ const halfLifeMs = 30_000
 const allowance = 50
 /** Of somebody who was refused, or of what was no handshake at all. */
 const refusalCounts = 0.1
+/** How much of the allowance a handshake takes of which it was clear that it would lead to nothing. */
+const hammeringTakes = 5
 /** How much of the allowance comes back in a second, at least, and how many seconds those who wait may have to: with devices there, and without. */
 const back = { good: { least: 5, waitSeconds: 4 }, bad: { least: 1, waitSeconds: 10 } } as const
 
@@ -75,10 +79,10 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
     }
   }
 
-  function waste(group: string, counts: number) {
+  function waste(group: string, counts: number, takes = 1) {
     const standing = touch(group)
     standing.failed += counts
-    standing.allowance = Math.max(0, standing.allowance - 1)
+    standing.allowance = Math.max(0, standing.allowance - takes)
   }
 
   const isDoubtful = ({ live, admitted, failed }: Standing) => failed > 5 && failed > 2 * (admitted + live)
@@ -120,6 +124,7 @@ export function createAddressStanding({ maxAddresses, now }: { maxAddresses: num
 
     failed: (group) => waste(group, 1),
     refused: (group) => waste(group, refusalCounts),
+    hammered: (group) => waste(group, refusalCounts, hammeringTakes),
 
     stalled(group) {
       touch(group).failed += 1
