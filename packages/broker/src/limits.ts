@@ -9,6 +9,8 @@ export const defaultLimits = {
   /** Addresses, and refused certificates, whose behaviour is remembered. */
   rememberedAddresses: 50_000,
   rememberedCertificates: 10_000,
+  /** Handshakes that an address may waste at once; some come back every second. */
+  wastedHandshakes: 50,
   /** Connections of certificates that were refused only just now, while they wait to be judged again; the longest that one does. */
   detained: 1_000,
   detainedOfOne: 8,

@@ -3,7 +3,7 @@ import { createAddressStanding } from './address-standing.ts'
 
 function setUp(maxAddresses = 100) {
   let at = 0
-  const standing = createAddressStanding({ maxAddresses, now: () => at })
+  const standing = createAddressStanding({ maxAddresses, allowance: 50, now: () => at })
   const times = (count: number, act: () => void) => {
     for (let time = 0; time < count; time++) act()
   }

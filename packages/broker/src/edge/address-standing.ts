@@ -35,8 +35,6 @@ interface Standing {
 }
 
 const halfLifeMs = 30_000
-/** Wasted handshakes that an address is allowed at once; with less than half of it left they begin one by one. */
-const allowance = 50
 /** Of somebody who was refused, or of what was no handshake at all. */
 const refusalCounts = 0.1
 /** How much of the allowance a handshake takes of which it was clear that it would lead to nothing. */
@@ -44,7 +42,13 @@ const hammeringTakes = 5
 /** How much of the allowance comes back in a second, at least, and how many seconds those who wait may have to: with devices there, and without. */
 const back = { good: { least: 5, waitSeconds: 4 }, bad: { least: 1, waitSeconds: 10 } } as const
 
-export function createAddressStanding({ maxAddresses, now }: { maxAddresses: number; now(): number }): AddressStanding {
+/** `allowance`: handshakes that an address may waste at once; with less than half of it left, no more are under way than are left. */
+export function createAddressStanding(options: {
+  maxAddresses: number
+  allowance: number
+  now(): number
+}): AddressStanding {
+  const { maxAddresses, allowance, now } = options
   const standings = new Map<string, Standing>()
 
   const hasGood = ({ live, admitted }: Standing) => live > 0 || admitted > 0.1

@@ -32,7 +32,8 @@ export function createEdge(options: {
 }): Edge {
   const { limits, proxyFrom, observer, registry } = options
   const now = () => performance.now()
-  const standing = createAddressStanding({ maxAddresses: limits.rememberedAddresses, now })
+  const { rememberedAddresses: maxAddresses, wastedHandshakes: allowance } = limits
+  const standing = createAddressStanding({ maxAddresses, allowance, now })
   const penalties = createCertificatePenalties({ maxCertificates: limits.rememberedCertificates, now })
   const balancers = parseNetworks(proxyFrom)
   const detention = createDetention({ limits, penalties, now })
