@@ -52,7 +52,7 @@ describe('an address', () => {
     for (const [group, waiting, back] of [
       ...([
         ['alone', 1, 1],
-        ['alone', 50, 5],
+        ['alone', 50, 10],
         ['nat', 1, 5],
         ['nat', 80, 20],
       ] as const),

@@ -40,7 +40,7 @@ const refusalCounts = 0.1
 /** How much of the allowance a handshake takes of which it was clear that it would lead to nothing. */
 const hammeringTakes = 5
 /** How much of the allowance comes back in a second, at least, and how many seconds those who wait may have to: with devices there, and without. */
-const back = { good: { least: 5, waitSeconds: 4 }, bad: { least: 1, waitSeconds: 10 } } as const
+const back = { good: { least: 5, waitSeconds: 4 }, bad: { least: 1, waitSeconds: 5 } } as const
 
 /** `allowance`: handshakes that an address may waste at once; with less than half of it left, no more are under way than are left. */
 export function createAddressStanding(options: {

@@ -1,4 +1,4 @@
-/** Those whose address has wasted too many handshakes: they wait for what it is allowed, in no order that anybody could make use of. */
+/** Those whose address has wasted too many handshakes: they wait for what it is allowed, those of one address in the order in which they came. */
 export class Parked<Item extends { group: string }> {
   readonly #groups = new Map<string, Set<Item>>()
   #size = 0
@@ -25,17 +25,11 @@ export class Parked<Item extends { group: string }> {
     this.#size += 1
   }
 
-  /** Whoever comes back the moment it is turned away has no better chance than who came once. */
+  /** The one that has waited longest: whoever comes back the moment it is turned away is behind who came once. */
   take(group: string): Item | undefined {
-    const same = this.#groups.get(group)
-    if (!same) return undefined
-    let left = Math.floor(Math.random() * same.size)
-    for (const item of same) {
-      if (left-- > 0) continue
-      this.delete(item)
-      return item
-    }
-    return undefined
+    const [first] = this.#groups.get(group) ?? []
+    if (first) this.delete(first)
+    return first
   }
 
   delete(item: Item): void {

@@ -7,7 +7,7 @@ import { rawClient, startTestBroker, type TestBroker, type TestDevice } from '..
 let muster: TestBroker
 beforeAll(async () => {
   muster = await startTestBroker({
-    limits: { handshakes: 20, arrivals: 200, openings: 10, handshakeMs: 4_000, detainedOfOne: 4, parkedOfBad: 20 },
+    limits: { handshakes: 20, arrivals: 200, openings: 10, handshakeMs: 7_000, detainedOfOne: 4, parkedOfBad: 20 },
   })
 })
 afterAll(() => muster?.[Symbol.asyncDispose]())
